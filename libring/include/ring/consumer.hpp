@@ -1,0 +1,82 @@
+// consumer.hpp: the reading end of a ring: takes records from every lane, in order, and frees their slots.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "ring/abi.hpp"
+#include "ring/claim.hpp"
+#include "ring/lane.hpp"
+#include "ring/ownership.hpp"
+#include "ring/segment.hpp"
+
+namespace ring {
+
+using LossCounts = std::array<std::uint64_t, abi::producer_losses>;
+
+/// Holds the reader's place of a ring. Whoever keeps the cursors (the next sequence of each lane) decides what
+/// has been read; the segment's tails only say what may be overwritten.
+class Consumer {
+ public:
+  /// Opens the ring, creating it if it is not there. Throws Error(busy), naming the holder, when another reader
+  /// drains it.
+  Consumer(std::string_view ring, const Geometry& geometry) : segment_(Segment::open_or_create(ring, geometry)) {
+    if (!lock::try_acquire(segment_.descriptor(), abi::lock_reader)) {
+      const auto holder = read_identity(segment_.header().reader);
+      throw Error(Failure::busy, "drain ring \"" + segment_.ring() + "\": " + holder.name() + " (pid " +
+                                     std::to_string(holder.pid) + ") drains it already; end that one first");
+    }
+    write_identity(segment_.header().reader, this_process());
+  }
+
+  const Segment& segment() const noexcept { return segment_; }
+  std::uint32_t lanes() const noexcept { return segment_.geometry().lanes; }
+  LaneView lane(std::uint32_t index) const noexcept { return segment_.lane(index); }
+  /// Whether anybody has ever claimed the lane; until then its records have no memory.
+  bool used(std::uint32_t index) const noexcept {
+    return words::load(lane(index).header->claims, std::memory_order_acquire) > 0;
+  }
+  std::uint64_t tail(std::uint32_t index) const noexcept { return words::load(lane(index).header->tail); }
+
+  /// The lane's loss counters. Read before the records, they cover losses before the first missing record.
+  LossCounts losses(std::uint32_t index) const noexcept {
+    LossCounts out;
+    for (std::size_t r = 0; r < out.size(); ++r)
+      out[r] = words::load(lane(index).header->losses[r], std::memory_order_acquire);
+    return out;
+  }
+
+  /// Takes records from `next` on, at most `records_max`, and moves `next` behind them.
+  /// `sink.record(copy)` gets each; `sink.overwritten(first, count)` what came too late (overwrite_oldest).
+  /// @return true when the lane has nothing more for now
+  template <class Sink>
+  bool drain(std::uint32_t index, std::uint64_t& next, std::uint64_t records_max, Sink&& sink) const {
+    const auto view = lane(index);
+    RecordCopy record;
+    for (std::uint64_t taken = 0; taken < records_max; ++taken) {
+      switch (read(view, next, record)) {
+        case Read::record:
+          sink.record(static_cast<const RecordCopy&>(record));
+          ++next;
+          break;
+        case Read::overwritten:
+          sink.overwritten(next, record.seq - next);
+          next = record.seq;
+          break;
+        case Read::nothing_yet: return true;
+      }
+    }
+    return false;
+  }
+
+  /// Lets the producer overwrite everything up to and including `seq`. Only for what is committed.
+  void release(std::uint32_t index, std::uint64_t seq) const noexcept {
+    // SYNC tail: our copies of the slots are done before the producer may write them again.
+    words::store(lane(index).header->tail, seq, std::memory_order_release);
+  }
+
+ private:
+  Segment segment_;
+};
+
+}  // namespace ring

@@ -1,0 +1,277 @@
+// segment.hpp: the shared-memory object of a ring: creating, opening, checking and mapping it.
+// The only header that includes Boost.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <boost/interprocess/mapped_region.hpp>
+#include <boost/interprocess/shared_memory_object.hpp>
+#include <cerrno>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ring/abi.hpp"
+#include "ring/error.hpp"
+#include "ring/lane.hpp"
+#include "ring/ownership.hpp"
+#include "ring/words.hpp"
+
+namespace ring {
+
+/// What a ring is created with. Whoever comes second adopts what it finds.
+struct Geometry {
+  std::uint32_t lanes = 64;              // 1 to 1024
+  std::uint32_t lane_records = 65536;    // a power of two, 64 to 2^24
+  std::uint32_t arena_bytes = 256 << 10;  // a multiple of 4096, up to 64 MiB
+  abi::Mode mode = abi::Mode::drop_newest;
+  bool operator==(const Geometry&) const = default;
+
+  std::uint64_t lane_bytes() const noexcept {
+    return abi::page_bytes + arena_bytes + std::uint64_t{lane_records} * sizeof(abi::Record);
+  }
+  std::uint64_t segment_bytes() const noexcept { return abi::page_bytes + lanes * lane_bytes(); }
+};
+
+struct Generation {
+  std::uint64_t high = 0, low = 0;
+  bool operator==(const Generation&) const = default;
+  std::string hex() const {
+    std::string out;
+    for (const auto word : {high, low})
+      for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[word >> shift & 15];
+    return out;
+  }
+};
+
+/// The object's name: ring "plant" is /dev/shm/ringdown-plant. Throws Error(bad_argument).
+inline std::string object_name(std::string_view ring) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  };
+  if (ring.empty() || ring.size() > 200 || !std::all_of(ring.begin(), ring.end(), plain))
+    throw Error(Failure::bad_argument, "ring name \"" + std::string(ring.substr(0, 80)) +
+                                           "\": expected 1 to 200 of the characters a-z A-Z 0-9 _ - .");
+  return "ringdown-" + std::string(ring);
+}
+
+inline void check(const Geometry& g) {
+  const auto refuse = [](const std::string& what, std::uint64_t found, const std::string& expected) {
+    throw Error(Failure::bad_argument,
+                "ring geometry: " + what + " " + std::to_string(found) + "; expected " + expected);
+  };
+  if (g.lanes < 1 || g.lanes > 1024) refuse("lanes", g.lanes, "1 to 1024");
+  if (g.lane_records < 64 || g.lane_records > 1u << 24 || !std::has_single_bit(g.lane_records))
+    refuse("lane_records", g.lane_records, "a power of two, 64 to 16777216");
+  if (g.arena_bytes < abi::page_bytes || g.arena_bytes > 64u << 20 || g.arena_bytes % abi::page_bytes)
+    refuse("arena_bytes", g.arena_bytes, "a multiple of 4096, up to 67108864");
+  if (g.mode > abi::Mode::overwrite_oldest)
+    refuse("mode", static_cast<std::uint32_t>(g.mode), "0 drop-newest or 1 overwrite-oldest");
+}
+
+/// A mapped ring. Geometry and generation are copied once and checked; nothing is read from the header again.
+class Segment {
+ public:
+  /// The ring, created with `wanted` if it does not exist. Blocks at most 2 s, on another creator.
+  static Segment open_or_create(std::string_view ring, const Geometry& wanted) {
+    check(wanted);
+    return Segment(ring, &wanted, boost::interprocess::read_write);
+  }
+  /// The existing ring, for writing. Throws Error(no_ring) if there is none.
+  static Segment open(std::string_view ring) { return Segment(ring, nullptr, boost::interprocess::read_write); }
+  /// The existing ring, mapped read-only: touches nothing, needs no write permission.
+  static Segment inspect(std::string_view ring) {
+    return Segment(ring, nullptr, boost::interprocess::read_only);
+  }
+  /// Removes the name; processes that have it mapped keep it. @return whether there was one
+  static bool remove(std::string_view ring) noexcept {
+    return boost::interprocess::shared_memory_object::remove(object_name(ring).c_str());
+  }
+
+  const std::string& ring() const noexcept { return ring_; }
+  const Geometry& geometry() const noexcept { return geometry_; }
+  const Generation& generation() const noexcept { return generation_; }
+  std::int64_t created_ns() const noexcept { return created_ns_; }
+  abi::SegmentHeader& header() const noexcept { return *reinterpret_cast<abi::SegmentHeader*>(base()); }
+  /// The open file description that holds this process' locks; -1 in a forked child.
+  int descriptor() const noexcept { return object_.get_mapping_handle().handle; }
+
+  LaneView lane(std::uint32_t index) const noexcept {
+    std::byte* at = base() + lane_offset(index);
+    LaneView view;
+    view.header = reinterpret_cast<abi::LaneHeader*>(at);
+    view.arena = at + abi::page_bytes;
+    view.records = reinterpret_cast<abi::Record*>(view.arena + geometry_.arena_bytes);
+    view.arena_bytes = geometry_.arena_bytes;
+    view.capacity = geometry_.lane_records;
+    view.mode = geometry_.mode;
+    return view;
+  }
+
+  /// Reserves a lane's memory and faults it in, so that a push never waits for a page and a full /dev/shm is
+  /// an error here and not a SIGBUS there. Throws Error(no_memory).
+  void reserve_lane(std::uint32_t index) const {
+    reserve(lane_offset(index), geometry_.lane_bytes(), "reserve lane " + std::to_string(index));
+    std::byte* const at = base() + lane_offset(index);
+#ifdef MADV_POPULATE_WRITE
+    if (::madvise(at, geometry_.lane_bytes(), MADV_POPULATE_WRITE) == 0) return;
+#endif
+    for (std::uint64_t i = 0; i < geometry_.lane_bytes(); i += abi::page_bytes)  // before Linux 5.14
+      std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(at + i)).fetch_add(0);
+  }
+
+  /// For the child of a fork: gives up the inherited description, which else keeps the parent's locks alive.
+  void close_descriptor() noexcept { object_ = boost::interprocess::shared_memory_object(); }
+
+ private:
+  std::byte* base() const noexcept { return static_cast<std::byte*>(region_.get_address()); }
+  std::uint64_t lane_offset(std::uint32_t index) const noexcept {
+    return abi::page_bytes + index * geometry_.lane_bytes();
+  }
+  std::string what(const std::string& step) const { return step + " of ring \"" + ring_ + "\""; }
+
+  Segment(std::string_view ring, const Geometry* wanted, boost::interprocess::mode_t access) : ring_(ring) {
+    namespace bip = boost::interprocess;
+    const auto name = object_name(ring);
+    try {
+      bip::permissions group_too;
+      group_too.set_permissions(0660);
+      object_ = wanted ? bip::shared_memory_object(bip::open_or_create, name.c_str(), access, group_too)
+                       : bip::shared_memory_object(bip::open_only, name.c_str(), access);
+    } catch (const bip::interprocess_exception& e) {
+      throw system_error("open ring \"" + ring_ + "\" (/dev/shm/" + name + ")", e.get_native_error());
+    }
+    if (wanted && !is_complete()) create(*wanted);
+    adopt(access);
+  }
+
+  std::uint64_t object_bytes() const {
+    struct stat status{};
+    if (::fstat(descriptor(), &status) != 0) throw system_error(what("stat the object"), errno);
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  /// Whether somebody has finished creating it. A foreign object counts: adopt() says what is wrong with it.
+  bool is_complete() const {
+    std::uint64_t magic = 0;
+    return ::pread(descriptor(), &magic, sizeof magic, 0) == sizeof magic && magic != 0;
+  }
+
+  void reserve(std::uint64_t offset, std::uint64_t bytes, const std::string& step) const {
+    int failed = EINTR;
+    while (failed == EINTR)
+      failed = ::posix_fallocate(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(bytes));
+    if (failed) throw system_error(what(step + " (" + std::to_string(bytes >> 10) + " KiB)"), failed);
+  }
+
+  /// Lays out the object under the creation lock. A creator that died half-way left magic at zero, so the next
+  /// one does it again.
+  void create(const Geometry& g) {
+    constexpr std::int64_t patience_ns = 2'000'000'000;
+    const auto give_up = clock_ns(CLOCK_MONOTONIC) + patience_ns;
+    while (!lock::try_acquire(descriptor(), abi::lock_creation)) {
+      if (clock_ns(CLOCK_MONOTONIC) > give_up)
+        throw Error(Failure::busy, what("create") + ": another process has held its creation lock for 2 s; "
+                                                    "end it and try again");
+      const timespec pause{0, 1'000'000};
+      ::nanosleep(&pause, nullptr);
+    }
+    struct Unlock {
+      int descriptor;
+      ~Unlock() { lock::release(descriptor, abi::lock_creation); }
+    } unlock{descriptor()};
+    if (is_complete()) return;
+    if (::ftruncate(descriptor(), static_cast<off_t>(g.segment_bytes())) != 0)
+      throw system_error(what("set the size"), errno);
+    reserve(0, abi::page_bytes, "reserve the header");
+    for (std::uint32_t i = 0; i < g.lanes; ++i)  // every reader looks at every lane's first page
+      reserve(abi::page_bytes + i * g.lane_bytes(), abi::page_bytes, "reserve lane headers");
+    map(boost::interprocess::read_write, abi::page_bytes);
+    auto& h = header();
+    Generation id;
+    if (::getrandom(&id, sizeof id, 0) != sizeof id) throw system_error(what("draw the generation"), errno);
+    words::store(h.version_major, abi::version_major);
+    words::store(h.version_minor, abi::version_minor);
+    words::store(h.generation[0], id.high);
+    words::store(h.generation[1], id.low);
+    words::store(h.lanes, g.lanes);
+    words::store(h.lane_records, g.lane_records);
+    words::store(h.arena_bytes, g.arena_bytes);
+    words::store(h.mode, static_cast<std::uint32_t>(g.mode));
+    words::store(h.lane_bytes, g.lane_bytes());
+    words::store(h.segment_bytes, g.segment_bytes());
+    words::store(h.created_ns, clock_ns(CLOCK_REALTIME));
+    words::store(h.record_bytes, static_cast<std::uint32_t>(sizeof(abi::Record)));
+    words::store(h.checksum, checksum(h));
+    words::store(h.magic, abi::magic, std::memory_order_release);  // SYNC header: complete before it is valid
+  }
+
+  static std::uint32_t checksum(const abi::SegmentHeader& h) noexcept {
+    std::byte copy[offsetof(abi::SegmentHeader, checksum)];
+    std::memcpy(copy, &h, sizeof copy);
+    return abi::fnv1a(copy + sizeof h.magic, sizeof copy - sizeof h.magic);
+  }
+
+  void map(boost::interprocess::mode_t access, std::uint64_t bytes) {
+    try {
+      region_ = boost::interprocess::mapped_region(object_, access, 0, bytes);
+    } catch (const boost::interprocess::interprocess_exception& e) {
+      throw system_error(what("map " + std::to_string(bytes >> 20) + " MiB"), e.get_native_error());
+    }
+  }
+
+  Error foreign(const std::string& why) const {
+    return Error(Failure::foreign, "open ring \"" + ring_ + "\": " + why + "; move /dev/shm/" +
+                                       object_name(ring_) + " away and start again");
+  }
+
+  /// Copies the header, believes nothing in it, and maps what it describes.
+  void adopt(boost::interprocess::mode_t access) {
+    const auto bytes = object_bytes();
+    if (bytes < abi::page_bytes)
+      throw foreign("the object has " + std::to_string(bytes) + " bytes, a ring at least " +
+                    std::to_string(abi::page_bytes) + " (its creator may still be at work)");
+    map(access, abi::page_bytes);
+    abi::SegmentHeader h{};
+    const auto magic = words::load(header().magic, std::memory_order_acquire);  // SYNC header
+    std::memcpy(static_cast<void*>(&h), &header(), offsetof(abi::SegmentHeader, pad));  // what never changes
+    if (magic != abi::magic)
+      throw foreign(magic ? "it does not begin with RINGDOWN, so it is no ring" : "nobody has finished creating it");
+    if (h.version_major != abi::version_major)
+      throw Error(Failure::bad_version, "open ring \"" + ring_ + "\": ABI version " +
+                                            std::to_string(h.version_major) + ", this program speaks " +
+                                            std::to_string(abi::version_major) + "; upgrade the older of the two");
+    if (h.checksum != checksum(h)) throw foreign("the header's checksum is wrong");
+    geometry_ = {h.lanes, h.lane_records, h.arena_bytes, abi::Mode{h.mode}};
+    try {
+      check(geometry_);
+    } catch (const Error& e) {
+      throw foreign(e.what());
+    }
+    if (h.record_bytes != sizeof(abi::Record) || h.lane_bytes != geometry_.lane_bytes() ||
+        h.segment_bytes != geometry_.segment_bytes())
+      throw foreign("the header's sizes contradict each other");
+    if (bytes < geometry_.segment_bytes())
+      throw foreign("truncated: " + std::to_string(bytes) + " of " + std::to_string(geometry_.segment_bytes()) +
+                    " bytes");
+    generation_ = {h.generation[0], h.generation[1]};
+    created_ns_ = h.created_ns;
+    map(access, geometry_.segment_bytes());
+  }
+
+  std::string ring_;
+  boost::interprocess::shared_memory_object object_;
+  boost::interprocess::mapped_region region_;
+  Geometry geometry_;
+  Generation generation_;
+  std::int64_t created_ns_ = 0;
+};
+
+}  // namespace ring
