@@ -1,0 +1,71 @@
+// drain.hpp: turns the records of one ring's lanes into a Batch, and accounts for every loss between them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "batch.hpp"
+#include "catalog.hpp"
+#include "ring/consumer.hpp"
+#include "store.hpp"
+
+namespace ringdown {
+
+/// Most loss rows that one lane adds to a batch; further losses are merged into the last of their reason.
+inline constexpr std::size_t loss_rows_max = 64;
+/// Most records taken from one lane before the next lane's turn.
+inline constexpr std::uint64_t turn_records = 4096;
+
+class Drain {
+ public:
+  /// Goes on where the database says. Throws ring::Error, for example when another persister drains the ring.
+  Drain(const std::string& ring, const ring::Geometry& geometry, Store& store, Catalog& catalog);
+
+  /// Adds to `batch` what the lanes hold, up to about `samples_max` samples in it.
+  /// @return true when no lane has anything more for now
+  bool drain(Batch& batch, std::size_t samples_max);
+  /// Adds the cursors that have moved since the last commit. Just before the commit.
+  void add_cursors(Batch& batch) const;
+  /// Frees in the ring what the last commit stored. Only after it succeeded.
+  void release();
+
+  /// The fullest lane, 0 to 1: what is not released yet of its capacity.
+  double fullness() const noexcept;
+  const ring::Consumer& consumer() const noexcept { return consumer_; }
+
+ private:
+  // By reason: `counted` has rows in this database; `told` was announced by records' lost_before. A loss is
+  // counted when the first of the two sources shows it: the lane's counter or a record.
+  struct Ledger {
+    std::array<std::uint64_t, ring::abi::producer_losses> counted{};
+    std::array<std::uint64_t, ring::abi::producer_losses> told{};
+  };
+  struct Lane {
+    CursorRow cursor;
+    Ledger ledger;
+    ring::EpochReader epochs;
+    std::vector<std::uint32_t> series;  // database ids, by id in the lane's arena
+    std::uint64_t arena_read = 0;       // bytes
+    std::uint64_t released = 0;         // last sequence
+    std::size_t loss_rows = 0;          // in the present batch
+    bool changed = false;
+  };
+  struct Sink;
+
+  bool drain_lane(std::uint32_t index, Batch& batch);
+  void take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch);
+  void take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch);
+  void take_counters(Lane& lane, const ring::LossCounts& counts, Batch& batch);
+  void read_definitions(Lane& lane, Batch& batch);
+  void lose(Lane& lane, Batch& batch, ring::abi::Loss reason, std::uint64_t count, std::uint64_t first_seq,
+            std::uint64_t last_seq, std::int64_t time_ns);
+
+  ring::Consumer consumer_;
+  Catalog& catalog_;
+  std::int64_t ring_id_;
+  std::vector<Lane> lanes_;
+};
+
+}  // namespace ringdown

@@ -1,0 +1,150 @@
+#include "loop.hpp"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+namespace ringdown {
+namespace {
+
+constexpr std::chrono::milliseconds backoff_first{100};
+constexpr std::chrono::milliseconds backoff_max{5000};
+constexpr std::int64_t fold_samples = 50'000;     // a slice's share: about 5 ms
+constexpr int checkpoint_pages = 250;             // few and often: a checkpoint cannot be cut
+constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
+
+}  // namespace
+
+Loop::Loop(const Settings& settings)
+    : settings_(settings),
+      store_(settings.database),
+      catalog_(store_.series(), store_.last_producer()),
+      last_commit_(Clock::now()) {
+  for (const auto& ring : settings.rings) {
+    drains_.push_back(std::make_unique<Drain>(ring, settings.geometry, store_, catalog_));
+    const auto& segment = drains_.back()->consumer().segment();
+    spdlog::info("drains ring {} ({} lanes of {} records, generation {}) into {}", ring, segment.geometry().lanes,
+                 segment.geometry().lane_records, segment.generation().hex(), settings.database);
+  }
+  const auto now = Clock::now();
+  jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1s", 1), std::chrono::seconds(5), now});
+  jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1m", 60), std::chrono::seconds(60), now});
+  batch_.samples.reserve(settings.commit_records + turn_records);
+}
+
+void Loop::run() {
+  for (;;) {
+    const auto round = Clock::now() + settings_.round;
+    const bool all_drained = drain();
+    commit_if_due(all_drained);
+    if (!all_drained && trouble_.empty()) {
+      if (wait(Clock::now())) return stop();
+      continue;
+    }
+    bool folded = fold_slice(Clock::now(), settings_.until_idle);
+    checkpoint_if_due();
+    if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return stop();
+    while (folded && Clock::now() < round) folded = fold_slice(Clock::now(), settings_.until_idle);
+    const bool in_a_hurry = settings_.until_idle && trouble_.empty();
+    if (wait(in_a_hurry ? Clock::now() : round)) return stop();
+  }
+}
+
+bool Loop::drain() {
+  bool all_drained = true;
+  for (auto& d : drains_) {
+    if (batch_.samples.size() >= settings_.commit_records) return false;
+    all_drained &= d->drain(batch_, settings_.commit_records);
+  }
+  return all_drained;
+}
+
+void Loop::commit_if_due(bool all_drained) {
+  const auto now = Clock::now();
+  bool due = batch_.samples.size() >= settings_.commit_records || now - last_commit_ >= settings_.commit_interval ||
+             (settings_.until_idle && all_drained);
+  for (const auto& d : drains_) due |= d->fullness() >= lane_pressure;
+  if (due && now >= retry_at_) commit();
+}
+
+bool Loop::commit() {
+  last_commit_ = Clock::now();
+  try {
+    batch_.cursors.clear();
+    for (const auto& d : drains_) d->add_cursors(batch_);
+    if (!batch_.empty()) {
+      store_.commit(batch_);
+      for (auto& d : drains_) d->release();
+      committed_ += batch_.samples.size();
+      batch_.clear();
+    }
+  } catch (const SqliteError& e) {
+    backoff_ = std::clamp<Clock::duration>(backoff_ * 2, backoff_first, backoff_max);
+    retry_at_ = Clock::now() + backoff_;
+    if (trouble_ != e.what())
+      spdlog::error("{}; {} samples are kept and the commit is tried again, the rings hold what comes meanwhile",
+                    e.what(), batch_.samples.size());
+    trouble_ = e.what();
+    return false;
+  }
+  if (!trouble_.empty()) spdlog::info("the database {} takes commits again", settings_.database);
+  trouble_.clear();
+  backoff_ = {};
+  retry_at_ = {};
+  return true;
+}
+
+/// Folds one slice of one due job. @return whether there may be more
+bool Loop::fold_slice(Clock::time_point now, bool everything) {
+  try {
+    for (auto& job : jobs_) {
+      if (now < job.due && !everything) continue;
+      if (job.fold->run(fold_samples) > 0) return true;
+      job.due = now + job.interval;
+    }
+  } catch (const SqliteError& e) {
+    if (trouble_.empty()) spdlog::error("{}; the rollup is tried again", e.what());
+    for (auto& job : jobs_) job.due = std::max(job.due, now + backoff_max);
+  }
+  return false;
+}
+
+void Loop::checkpoint_if_due() {
+  try {
+    if (store_.database().wal_pages() >= checkpoint_pages) store_.database().checkpoint_passive();
+  } catch (const SqliteError& e) {
+    if (trouble_.empty()) spdlog::error("{}; tried again after the next commit", e.what());
+  }
+}
+
+void Loop::stop() {
+  const auto end = Clock::now() + stop_budget;
+  while (Clock::now() < end) {
+    const bool all_drained = drain();
+    if (!commit() || all_drained) break;
+  }
+  while (trouble_.empty() && Clock::now() < end && fold_slice(Clock::now(), true)) {
+  }
+  try {
+    store_.database().checkpoint_passive();
+  } catch (const SqliteError& e) {
+    spdlog::error("{}", e.what());
+  }
+  if (!trouble_.empty())
+    spdlog::error("stops with {} samples not committed; they stay in the ring for the next start",
+                  batch_.samples.size());
+  spdlog::info("stops; {} samples stored in this run", committed_);
+}
+
+/// Sleeps until then, or returns true at once when told to stop.
+bool Loop::wait(Clock::time_point until) {
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGTERM);
+  sigaddset(&stops, SIGINT);
+  const auto left = std::max(until - Clock::now(), Clock::duration::zero());
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+  const timespec timeout{ns / 1'000'000'000, ns % 1'000'000'000};
+  return ::sigtimedwait(&stops, nullptr, &timeout) > 0;
+}
+
+}  // namespace ringdown

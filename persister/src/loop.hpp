@@ -1,0 +1,65 @@
+// loop.hpp: the persister's one thread: rounds of drain, commit and release, and folds between them.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "drain.hpp"
+#include "fold.hpp"
+#include "store.hpp"
+
+namespace ringdown {
+
+struct Settings {
+  std::vector<std::string> rings;
+  std::string database;
+  ring::Geometry geometry;
+  std::chrono::milliseconds round{100};          // from drain to drain
+  std::chrono::milliseconds commit_interval{1000};  // at most, while there is something to commit
+  std::size_t commit_records = 50'000;           // at most
+  bool until_idle = false;
+};
+
+/// How long a stop may take, drain, fold and checkpoint together.
+inline constexpr std::chrono::milliseconds stop_budget{4000};
+
+class Loop {
+ public:
+  /// Opens the database and every ring. Throws ring::Error or SqliteError.
+  explicit Loop(const Settings& settings);
+
+  /// Runs until SIGTERM or SIGINT, which the caller has blocked, or until there is nothing left to do.
+  void run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool drain();
+  void commit_if_due(bool all_drained);
+  bool commit();
+  bool fold_slice(Clock::time_point now, bool everything);
+  void checkpoint_if_due();
+  void stop();
+  bool wait(Clock::time_point until);
+
+  Settings settings_;
+  Store store_;
+  Catalog catalog_;
+  std::vector<std::unique_ptr<Drain>> drains_;
+  struct Job {
+    std::unique_ptr<Fold> fold;
+    Clock::duration interval;
+    Clock::time_point due;
+  };
+  std::vector<Job> jobs_;
+  Batch batch_;
+  Clock::time_point last_commit_;
+  Clock::time_point retry_at_{};
+  Clock::duration backoff_{};
+  std::string trouble_;  // what the last commit failed with, empty when all is well
+  std::uint64_t committed_ = 0;
+};
+
+}  // namespace ringdown

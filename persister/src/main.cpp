@@ -1,0 +1,65 @@
+// main.cpp: the command line of ring-persister.
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+
+#include "loop.hpp"
+
+namespace {
+
+constexpr const char* examples = R"(
+Examples:
+  ring-persister --ring plant --db /var/lib/ringdown/plant.db
+  ring-persister --ring plant --ring test --db metrics.db --commit-ms 250
+  ring-persister --ring plant --db metrics.db --until-idle     drain what is there, roll it up, exit
+
+Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.)";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ringdown::Settings settings;
+  unsigned round_ms = 100, commit_ms = 1000, arena_kib = 256;
+  std::string level = "info";
+  CLI::App app{"Drains shared-memory rings of metrics into one SQLite database."};
+  app.footer(examples);
+  app.add_option("--ring", settings.rings, "A ring to drain, created if it is not there (repeatable)")
+      ->required()->type_name("NAME");
+  app.add_option("--db", settings.database, "The database, created if it is not there")->required()->type_name("FILE");
+  app.add_option("--round-ms", round_ms, "Time from drain to drain, ms")->capture_default_str()->check(CLI::Range(1, 10'000));
+  app.add_option("--commit-ms", commit_ms, "Longest time a drained sample waits for its commit, ms; what a kill of the "
+                 "persister cannot lose in any case, as it stays in the ring")->capture_default_str()->check(CLI::Range(1, 60'000));
+  app.add_option("--commit-records", settings.commit_records, "Most records of one commit")
+      ->capture_default_str()->check(CLI::Range(1, 1'000'000));
+  app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
+  app.add_option("--lanes", settings.geometry.lanes, "Lanes of a ring that is created here")->capture_default_str();
+  app.add_option("--lane-records", settings.geometry.lane_records, "Records a lane, a power of two")->capture_default_str();
+  app.add_option("--arena-kib", arena_kib, "KiB of series definitions a lane")->capture_default_str()->check(CLI::Range(4, 65536));
+  app.add_option("--log-level", level, "trace, debug, info, warn or error")->capture_default_str()
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  settings.round = std::chrono::milliseconds(round_ms);
+  settings.commit_interval = std::chrono::milliseconds(commit_ms);
+  settings.geometry.arena_bytes = arena_kib << 10;
+
+  spdlog::set_default_logger(spdlog::stderr_color_st("ring-persister"));
+  spdlog::set_level(spdlog::level::from_str(level));
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGTERM);
+  sigaddset(&stops, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &stops, nullptr);
+  try {
+    ringdown::Loop(settings).run();
+  } catch (const std::exception& e) {
+    spdlog::error("{}", e.what());
+    return 1;
+  }
+  return 0;
+}

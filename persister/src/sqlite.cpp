@@ -1,0 +1,139 @@
+#include "sqlite.hpp"
+
+#include <sqlite3.h>
+
+#include <limits>
+
+namespace ringdown {
+
+bool SqliteError::is_busy() const noexcept {
+  return (code_ & 0xff) == SQLITE_BUSY || (code_ & 0xff) == SQLITE_LOCKED;
+}
+bool SqliteError::is_damage() const noexcept {
+  return (code_ & 0xff) == SQLITE_CORRUPT || (code_ & 0xff) == SQLITE_NOTADB;
+}
+
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+
+Statement::Statement(Database& database, std::string_view sql) : database_(&database) {
+  sqlite3_stmt* raw = nullptr;
+  const int code = sqlite3_prepare_v3(database.handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  statement_.reset(raw);
+  if (code != SQLITE_OK) database.fail(code, "prepare " + std::string(sql));
+}
+
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_.get(), index, value);
+  return *this;
+}
+Statement& Statement::bind(int index, double value) {
+  sqlite3_bind_double(statement_.get(), index, value);
+  return *this;
+}
+Statement& Statement::bind(int index, std::string_view text) {
+  sqlite3_bind_text64(statement_.get(), index, text.data() ? text.data() : "", text.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
+  return *this;
+}
+Statement& Statement::bind(int index, std::span<const std::byte> blob) {
+  sqlite3_bind_blob64(statement_.get(), index, blob.data() ? static_cast<const void*>(blob.data()) : "",
+                      blob.size(), SQLITE_STATIC);
+  return *this;
+}
+
+bool Statement::step() {
+  const int code = sqlite3_step(statement_.get());
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  const std::string sql = sqlite3_sql(statement_.get());
+  reset();
+  database_->fail(code, sql.substr(0, sql.find_first_of("(\n")));
+}
+void Statement::run() {
+  while (step()) {
+  }
+  reset();
+}
+void Statement::reset() noexcept { sqlite3_reset(statement_.get()); }
+
+std::int64_t Statement::integer(int column) const noexcept {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+double Statement::real(int column) const noexcept { return sqlite3_column_double(statement_.get(), column); }
+std::string Statement::text(int column) const {
+  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), column));
+  return data ? std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)))
+              : std::string();
+}
+std::span<const std::byte> Statement::blob(int column) const noexcept {
+  const auto* data = static_cast<const std::byte*>(sqlite3_column_blob(statement_.get(), column));
+  return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))};
+}
+
+void Database::Close::operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
+
+Database::Database(const std::string& path, Access access) : path_(path) {
+  sqlite3* raw = nullptr;
+  const int flags = SQLITE_OPEN_NOMUTEX | (access == Access::read_only
+                                               ? SQLITE_OPEN_READONLY
+                                               : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  handle_.reset(raw);
+  if (code != SQLITE_OK) fail(code, "open");
+  sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, 2000);
+  sqlite3_wal_hook(
+      raw,
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Database*>(self)->wal_pages_ = pages;
+        return SQLITE_OK;
+      },
+      this);
+}
+
+void Database::fail(int code, const std::string& step) const {
+  std::string text = "database " + path_ + ": " + step + ": " +
+                     (handle_ ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(code));
+  if (handle_) code = sqlite3_extended_errcode(handle_.get());
+  throw SqliteError(code, text);
+}
+
+void Database::execute(const std::string& sql) {
+  const int code = sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(code, sql.substr(0, sql.find_first_of("(\n")));
+}
+std::int64_t Database::query_integer(const std::string& sql) {
+  Statement statement(*this, sql);
+  return statement.step() ? statement.integer(0) : 0;
+}
+std::int64_t Database::last_rowid() const noexcept { return sqlite3_last_insert_rowid(handle_.get()); }
+std::int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_.get()); }
+bool Database::in_transaction() const noexcept { return !sqlite3_get_autocommit(handle_.get()); }
+
+int Database::checkpoint_passive() {
+  int in_wal = 0, moved = 0;
+  const int code = sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) fail(code, "checkpoint");
+  if (in_wal == moved) wal_pages_ = 0;  // the next commit starts the WAL again
+  return in_wal - moved;
+}
+bool Database::checkpoint_truncate() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) fail(code, "checkpoint");
+  if (code == SQLITE_OK) wal_pages_ = 0;
+  return code == SQLITE_OK;
+}
+
+Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
+Transaction::~Transaction() {
+  if (!database_.in_transaction()) return;
+  try {
+    database_.execute("ROLLBACK");
+  } catch (const SqliteError&) {  // some errors have rolled it back already; there is nothing left to do
+  }
+}
+void Transaction::commit() { database_.execute("COMMIT"); }
+
+}  // namespace ringdown

@@ -1,0 +1,102 @@
+// sqlite.hpp: SQLite as C++ values; sqlite.cpp is the only file that calls it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace ringdown {
+
+class SqliteError : public std::runtime_error {
+ public:
+  SqliteError(int code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  int code() const noexcept { return code_; }  // extended result code
+  bool is_busy() const noexcept;
+  /// The file is no database, or a damaged one.
+  bool is_damage() const noexcept;
+
+ private:
+  int code_;
+};
+
+class Database;
+
+/// A prepared statement. Values handed to bind() must live until the next reset().
+class Statement {
+ public:
+  Statement(Database& database, std::string_view sql);
+
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, double value);
+  Statement& bind(int index, std::string_view text);
+  Statement& bind(int index, std::span<const std::byte> blob);
+  /// @return true with a row, false at the end
+  bool step();
+  /// Runs it to the end and makes it ready for the next bind.
+  void run();
+  void reset() noexcept;
+
+  std::int64_t integer(int column) const noexcept;
+  double real(int column) const noexcept;
+  std::string text(int column) const;
+  /// Valid until the next step or reset.
+  std::span<const std::byte> blob(int column) const noexcept;
+
+ private:
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const noexcept;
+  };
+  Database* database_;
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+class Database {
+ public:
+  enum class Access { read_only, read_write_create };
+  Database(const std::string& path, Access access);
+
+  void execute(const std::string& sql);
+  std::int64_t query_integer(const std::string& sql);
+  std::int64_t last_rowid() const noexcept;
+  std::int64_t changes() const noexcept;
+  bool in_transaction() const noexcept;
+  /// Moves what it can of the WAL into the file. @return pages left in the WAL that are not in the file yet
+  int checkpoint_passive();
+  /// Waits for readers up to the busy timeout and empties the WAL. @return false when one was in the way
+  bool checkpoint_truncate();
+  /// Pages in the WAL after the last commit.
+  int wal_pages() const noexcept { return wal_pages_; }
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  friend class Statement;
+  [[noreturn]] void fail(int code, const std::string& step) const;
+  struct Close {
+    void operator()(sqlite3* handle) const noexcept;
+  };
+  std::string path_;
+  int wal_pages_ = 0;
+  std::unique_ptr<sqlite3, Close> handle_;
+};
+
+/// BEGIN IMMEDIATE ... COMMIT; rolled back unless commit() was reached.
+class Transaction {
+ public:
+  explicit Transaction(Database& database);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+};
+
+}  // namespace ringdown

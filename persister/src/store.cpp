@@ -1,0 +1,217 @@
+#include "store.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "ring/error.hpp"
+#include "ring/ownership.hpp"
+#include "schema.hpp"
+
+namespace ringdown {
+
+std::string labels_json(const ring::Labels& labels) {
+  auto json = nlohmann::json::object();
+  for (const auto& [key, value] : labels) json[key] = value;
+  return json.dump();
+}
+
+const char* kind_name(ring::Kind kind) {
+  return kind == ring::Kind::gauge ? "gauge" : kind == ring::Kind::counter ? "counter" : "state";
+}
+
+const char* loss_name(ring::abi::Loss reason) {
+  switch (reason) {
+    case ring::abi::Loss::lane_full: return "lane_full";
+    case ring::abi::Loss::non_finite: return "non_finite";
+    case ring::abi::Loss::unknown_series: return "unknown_series";
+    case ring::abi::Loss::reentrant: return "reentrant";
+    case ring::abi::Loss::detached: return "detached";
+    case ring::abi::Loss::overwritten: return "overwritten";
+    case ring::abi::Loss::corrupt: return "corrupt";
+    case ring::abi::Loss::skipped: return "skipped";
+  }
+  return "unknown";
+}
+
+DatabaseLock::DatabaseLock(const std::string& database) {
+  const auto path = database + ".lock";
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+  if (descriptor_ < 0) throw ring::system_error("open " + path, errno);
+  if (!ring::lock::try_acquire(descriptor_, 0)) {
+    char holder[64] = {};
+    const auto size = ::pread(descriptor_, holder, sizeof holder - 1, 0);
+    ::close(descriptor_);
+    throw ring::Error(ring::Failure::busy, "database " + database + ": " +
+                                               (size > 0 ? holder : "another ring-persister") +
+                                               " writes to it already; end that one first");
+  }
+  const auto me = ring::this_process();
+  const auto text = me.name() + " (pid " + std::to_string(me.pid) + ")";
+  if (::ftruncate(descriptor_, 0) != 0 ||
+      ::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    throw ring::system_error("write " + path, errno);
+}
+DatabaseLock::~DatabaseLock() { ::close(descriptor_); }
+
+Store::Store(const std::string& path) : lock_(path), database_(path, Database::Access::read_write_create) {
+  const auto application = database_.query_integer("PRAGMA application_id");
+  const auto version = database_.query_integer("PRAGMA user_version");
+  const bool empty = database_.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
+  if (!empty && application != schema::application_id)
+    throw ring::Error(ring::Failure::foreign, "database " + path + ": it belongs to another program (application_id " +
+                                                  std::to_string(application) + ", expected " +
+                                                  std::to_string(schema::application_id) +
+                                                  "); choose another file with --db");
+  if (version > schema::version)
+    throw ring::Error(ring::Failure::bad_version, "database " + path + ": schema version " + std::to_string(version) +
+                                                      ", this program knows up to " +
+                                                      std::to_string(schema::version) + "; upgrade ring-persister");
+  if (empty) database_.execute(schema::creation);
+  database_.execute(schema::every_open);
+  if (version == 0) {
+    Transaction transaction(database_);
+    database_.execute(schema::version_1);
+    database_.execute("PRAGMA application_id = " + std::to_string(schema::application_id));
+    database_.execute("PRAGMA user_version = " + std::to_string(schema::version));
+    transaction.commit();
+  }
+  statements_.emplace(database_);
+}
+
+Store::Statements::Statements(Database& db)
+    : series(db, "INSERT INTO series (id, name, labels, kind, unit, states) VALUES (?, ?, ?, ?, ?, ?)"),
+      producer(db,
+               "INSERT INTO producers (id, ring, lane, first_seq, name, pid, pid_namespace, process_start_ns, "
+               "claimed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      loss(db,
+           "INSERT INTO losses (ring, lane, producer, reason, count, first_seq, last_seq, time_ns) "
+           "VALUES (?, ?, nullif(?, 0), ?, ?, ?, ?, ?)"),
+      batch(db, "INSERT INTO batches (committed_ns, min_ns, max_ns, samples, blob) VALUES (?, ?, ?, ?, ?)"),
+      cursor(db,
+             "INSERT INTO cursors (ring, lane, next_seq, producer, stored, lost, duplicates, ledger) "
+             "VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?) ON CONFLICT (ring, lane) DO UPDATE SET "
+             "next_seq = excluded.next_seq, producer = excluded.producer, stored = excluded.stored, "
+             "lost = excluded.lost, duplicates = excluded.duplicates, ledger = excluded.ledger") {}
+
+namespace {
+std::int64_t integer(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+}  // namespace
+
+void Store::commit(const Batch& batch) {
+  auto& s = *statements_;
+  if (!batch.samples.empty()) encode_batch(batch.samples, blob_);
+  Transaction transaction(database_);
+  for (const auto& row : batch.series) {
+    const auto labels = labels_json(row.definition.labels);
+    const auto states = nlohmann::json(row.definition.states).dump();
+    s.series.bind(1, std::int64_t{row.id})
+        .bind(2, std::string_view(row.definition.name))
+        .bind(3, std::string_view(labels))
+        .bind(4, std::string_view(kind_name(row.definition.kind)))
+        .bind(5, std::string_view(row.definition.unit))
+        .bind(6, std::string_view(states))
+        .run();
+  }
+  for (const auto& row : batch.producers) {
+    const auto name = row.holder.name();
+    s.producer.bind(1, row.id)
+        .bind(2, row.ring)
+        .bind(3, std::int64_t{row.lane})
+        .bind(4, integer(row.first_seq))
+        .bind(5, std::string_view(name))
+        .bind(6, std::int64_t{row.holder.pid})
+        .bind(7, integer(row.holder.pid_namespace))
+        .bind(8, row.holder.process_start_ns)
+        .bind(9, row.holder.since_ns)
+        .run();
+  }
+  for (const auto& row : batch.losses)
+    s.loss.bind(1, row.ring)
+        .bind(2, std::int64_t{row.lane})
+        .bind(3, row.producer)
+        .bind(4, std::string_view(loss_name(row.reason)))
+        .bind(5, integer(row.count))
+        .bind(6, integer(row.first_seq))
+        .bind(7, integer(row.last_seq))
+        .bind(8, row.time_ns)
+        .run();
+  if (!batch.samples.empty()) {
+    const auto [first, last] = std::minmax_element(
+        batch.samples.begin(), batch.samples.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
+    s.batch.bind(1, ring::clock_ns(CLOCK_REALTIME))
+        .bind(2, first->time_ns)
+        .bind(3, last->time_ns)
+        .bind(4, static_cast<std::int64_t>(batch.samples.size()))
+        .bind(5, std::span<const std::byte>(blob_))
+        .run();
+  }
+  for (const auto& row : batch.cursors)
+    s.cursor.bind(1, row.ring)
+        .bind(2, std::int64_t{row.lane})
+        .bind(3, integer(row.next_seq))
+        .bind(4, row.producer)
+        .bind(5, integer(row.stored))
+        .bind(6, integer(row.lost))
+        .bind(7, integer(row.duplicates))
+        .bind(8, std::string_view(row.ledger))
+        .run();
+  transaction.commit();
+}
+
+std::int64_t Store::ring_id(const std::string& name, const std::string& generation, std::int64_t created_ns) {
+  Transaction transaction(database_);
+  Statement insert(database_, "INSERT OR IGNORE INTO rings (name, generation, created_ns) VALUES (?, ?, ?)");
+  insert.bind(1, std::string_view(name)).bind(2, std::string_view(generation)).bind(3, created_ns).run();
+  Statement find(database_, "SELECT id FROM rings WHERE name = ? AND generation = ?");
+  find.bind(1, std::string_view(name)).bind(2, std::string_view(generation)).step();
+  const auto id = find.integer(0);
+  find.reset();
+  transaction.commit();
+  return id;
+}
+
+std::map<std::uint32_t, CursorRow> Store::cursors(std::int64_t ring) {
+  std::map<std::uint32_t, CursorRow> out;
+  Statement select(database_,
+                   "SELECT lane, next_seq, producer, stored, lost, duplicates, ledger FROM cursors WHERE ring = ?");
+  select.bind(1, ring);
+  while (select.step()) {
+    const auto word = [&](int column) { return static_cast<std::uint64_t>(select.integer(column)); };
+    const auto lane = static_cast<std::uint32_t>(select.integer(0));
+    out[lane] = {ring, lane, word(1), select.integer(2), word(3), word(4), word(5), select.text(6)};
+  }
+  return out;
+}
+
+std::vector<SeriesRow> read_series(Database& database) {
+  std::vector<SeriesRow> out;
+  Statement select(database, "SELECT id, name, labels, kind, unit, states FROM series ORDER BY id");
+  while (select.step()) {
+    SeriesRow row;
+    row.id = static_cast<std::uint32_t>(select.integer(0));
+    auto& d = row.definition;
+    d.name = select.text(1);
+    try {
+      const auto labels = nlohmann::json::parse(select.text(2));
+      for (const auto& [key, value] : labels.items()) d.labels.emplace_back(key, value.get<std::string>());
+      d.states = nlohmann::json::parse(select.text(5)).get<std::vector<std::string>>();
+    } catch (const nlohmann::json::exception& e) {
+      throw ring::Error(ring::Failure::foreign,
+                        "database " + database.path() + ": series " + std::to_string(row.id) + ": " + e.what());
+    }
+    const auto kind = select.text(3);
+    d.kind = kind == "gauge" ? ring::Kind::gauge : kind == "counter" ? ring::Kind::counter : ring::Kind::state;
+    d.unit = select.text(4);
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+std::vector<SeriesRow> Store::series() { return read_series(database_); }
+std::int64_t Store::last_producer() {
+  return database_.query_integer("SELECT coalesce(max(id), 0) FROM producers");
+}
+
+}  // namespace ringdown
