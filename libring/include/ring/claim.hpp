@@ -43,10 +43,11 @@ inline std::vector<Definition> read_arena(const LaneView& lane) {
 /// How willingly a free lane is taken; a lower rank first.
 inline int rank(const LaneView& lane, const Holder& me) {
   if (words::load(lane.header->claims) == 0) return 2;
+  const auto tail = words::load(lane.header->tail);
+  const auto waits = [&](std::uint64_t seq) { return words::load(lane.slot(seq).seq) == seq; };
+  if (waits(tail + lane.capacity / 2)) return 4;  // the dead owner's records leave little room
   if (read_identity(lane.header->owner).name_bytes == me.name_bytes) return 0;  // our definitions are there
-  const auto next = words::load(lane.header->tail) + 1;
-  const bool drained = words::load(lane.slot(next).seq) != next;
-  return drained ? 1 : 3;
+  return waits(tail + 1) ? 3 : 1;
 }
 
 /// Makes a locked lane ours; nothing if what it holds cannot be believed.

@@ -70,8 +70,10 @@ inline bool is_text(std::string_view text) noexcept {
 }
 
 [[noreturn]] inline void refuse(const std::string& what, std::string_view found, const std::string& expected) {
-  throw Error(Failure::bad_argument,
-              what + " \"" + std::string(found.substr(0, 80)) + "\": expected " + expected);
+  std::string shown(found.substr(0, 80));
+  for (char& c : shown)
+    if (static_cast<unsigned char>(c) < 0x20) c = '?';
+  throw Error(Failure::bad_argument, what + " \"" + shown + "\": expected " + expected);
 }
 
 inline void check_text(const std::string& what, std::string_view text, std::size_t bytes_max) {

@@ -150,6 +150,23 @@ class Segment {
     }
     if (wanted && !is_complete()) create(*wanted);
     adopt(access);
+    lock_apart(name, access);
+  }
+
+  /// A mapping keeps its file description, and with it the description's locks, alive in every forked child.
+  /// So the locks get a description of their own, which close_descriptor() can give up.
+  void lock_apart(const std::string& name, boost::interprocess::mode_t access) {
+    struct stat mapped{}, opened{};
+    ::fstat(descriptor(), &mapped);
+    boost::interprocess::shared_memory_object again;
+    try {
+      again = {boost::interprocess::open_only, name.c_str(), access};
+    } catch (const boost::interprocess::interprocess_exception& e) {
+      throw system_error(what("open the locks"), e.get_native_error());
+    }
+    if (::fstat(again.get_mapping_handle().handle, &opened) != 0 || mapped.st_ino != opened.st_ino)
+      throw Error(Failure::busy, what("open") + ": it was replaced at the same moment; try again");
+    object_.swap(again);
   }
 
   std::uint64_t object_bytes() const {

@@ -1,0 +1,20 @@
+// cli.hpp: how the tools write series, values and times for a person.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ring/definition.hpp"
+
+namespace ringdown {
+
+/// name{label="value",...}, as Prometheus writes it.
+std::string series_text(const ring::Definition& definition);
+
+/// The value with its unit, or a state's name. Shortest text that reads back as the same number.
+std::string value_text(const ring::Definition& definition, double value);
+
+/// Local time, "2026-11-24 10:00:00.123", with 0, 3 or 9 decimals.
+std::string local_time(std::int64_t time_ns, int decimals);
+
+}  // namespace ringdown

@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# packages.sh: the Debian packages that building, testing and the demo need. To be sourced.
+
+packages=(
+  g++ cmake ninja-build pkgconf                               # to build
+  libboost-dev libsqlite3-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libxxhash-dev
+  catch2 libbenchmark-dev                                     # tests and benchmarks
+  sqlite3                                                     # to look into a database
+)
+
+missing_packages() {
+  local name
+  for name in "${packages[@]}"; do
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
+  done
+}
+
+# Installs what is missing; without root it says what to install, and fails.
+install_packages() {
+  local missing log
+  mapfile -t missing < <(missing_packages)
+  ((${#missing[@]})) || return 0
+  if ((EUID != 0)); then
+    printf 'Packages are missing. As root: apt-get install --no-install-recommends %s\n' "${missing[*]}" >&2
+    return 1
+  fi
+  printf 'Installs %s (a minute or two)\n' "${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(apt-get -q update 2>&1 && apt-get -qy install --no-install-recommends "${missing[@]}" 2>&1) && return 0
+  printf '%s\nThese packages could not be installed (apt-get says why above): %s\n' "$log" "${missing[*]}" >&2
+  return 1
+}

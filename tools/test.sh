@@ -1,0 +1,10 @@
+#!/bin/bash
+# test.sh: installs what is missing, builds everything and runs every test.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tools/packages.sh
+
+install_packages
+cmake --preset release
+cmake --build --preset release
+ctest --preset release --no-tests=error
