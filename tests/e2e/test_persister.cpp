@@ -1,0 +1,117 @@
+#include <catch2/catch.hpp>
+#include <signal.h>
+
+#include "ring/consumer.hpp"
+#include "ring/producer.hpp"
+#include "stored.hpp"
+#include "support.hpp"
+
+using Catch::Contains;
+
+namespace {
+
+struct Fixture {
+  std::string ring = support::unique_ring();
+  std::filesystem::path folder = support::unique_folder();
+  std::string database = (folder / "m.db").string();
+  std::vector<std::string> command(std::vector<std::string> more = {}) const {
+    std::vector<std::string> words{RING_PERSISTER_PATH, "--ring", ring, "--db", database};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  /// A persister that has the ring's place.
+  support::Child start() const {
+    support::Child child(command(), folder / "log");
+    for (;;) {
+      try {
+        if (ring::lock::is_held(ring::Segment::inspect(ring).descriptor(), ring::abi::lock_reader)) return child;
+      } catch (const ring::Error&) {  // not created yet
+      }
+      if (!child.running()) throw std::runtime_error("the persister ended: " + support::read_file(folder / "log"));
+      ::usleep(1000);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("until-idle drains what is there, rolls it up and exits 0", "[persister]") {
+  const Fixture f;
+  {
+    ring::Producer p(f.ring);
+    const auto a = p.gauge("a");
+    for (int i = 0; i < 1000; ++i) REQUIRE(p.push(a, i, 1'000'000'000LL * 100 + i));
+  }
+  const auto run = support::run(f.command({"--until-idle"}));
+  INFO(run.output);
+  CHECK(run.status == 0);
+  CHECK(support::query(f.database, "SELECT count FROM tier_1s") == 1000);
+  CHECK(support::query(f.database, "SELECT count FROM tier_1m") == 1000);
+  CHECK(support::run(f.command({"--until-idle"})).status == 0);
+  CHECK(support::query(f.database, "SELECT sum(samples) FROM batches") == 1000);
+}
+
+TEST_CASE("SIGTERM and SIGINT drain and commit and roll up before the exit", "[persister]") {
+  const int number = GENERATE(SIGTERM, SIGINT);
+  const Fixture f;
+  auto persister = f.start();
+  ring::Producer p(f.ring);
+  const auto a = p.gauge("a");
+  for (int i = 0; i < 5000; ++i) REQUIRE(p.push(a, i));
+  persister.signal(number);
+  CHECK(persister.wait() == 0);
+  CHECK(support::query(f.database, "SELECT sum(count) FROM tier_1m") == 5000);
+  CHECK(ring::words::load(ring::Segment::inspect(f.ring).lane(0).header->tail) == p.sequence());
+}
+
+TEST_CASE("two rings go into one database", "[persister]") {
+  const Fixture f, g;
+  for (const auto& ring : {f.ring, g.ring}) {
+    ring::Producer p(ring);
+    p.push(p.gauge("a", {{"ring", ring}}), 1);
+  }
+  CHECK(support::run(f.command({"--ring", g.ring, "--until-idle"})).status == 0);
+  CHECK(support::query(f.database, "SELECT count(*) FROM series") == 2);
+  CHECK(support::query(f.database, "SELECT sum(stored) FROM cursors") == 2);
+}
+
+TEST_CASE("a second persister on the ring or on the database is refused with the holder named", "[persister]") {
+  const Fixture f, other;
+  const auto persister = f.start();
+  const auto holder = Contains("pid " + std::to_string(persister.pid()));
+  const auto same_database = support::run({RING_PERSISTER_PATH, "--ring", other.ring, "--db", f.database});
+  CHECK(same_database.status == 1);
+  CHECK_THAT(same_database.output, holder && Contains(f.database) && Contains("ring-persister"));
+  const auto same_ring = support::run({RING_PERSISTER_PATH, "--ring", f.ring, "--db", other.database});
+  CHECK(same_ring.status == 1);
+  CHECK_THAT(same_ring.output, holder && Contains(f.ring));
+}
+
+TEST_CASE("wrong usage exits 2 and help exits 0 with examples", "[persister]") {
+  CHECK(support::run({RING_PERSISTER_PATH}).status == 2);
+  CHECK(support::run({RING_PERSISTER_PATH, "--ring", "a", "--db", "x", "--round-ms", "soon"}).status == 2);
+  const auto help = support::run({RING_PERSISTER_PATH, "--help"});
+  CHECK(help.status == 0);
+  CHECK_THAT(help.output, Contains("Examples:") && Contains("--until-idle"));
+  const auto bad = support::run({RING_PERSISTER_PATH, "--ring", "a/b", "--db", support::unique_folder() / "m.db"});
+  CHECK(bad.status == 1);
+  CHECK_THAT(bad.output, Contains("ring name \"a/b\""));
+}
+
+TEST_CASE("ring-inspect shows a live and a dead owner and what is lost", "[inspect]") {
+  const Fixture f;
+  auto p = std::make_unique<ring::Producer>(f.ring, ring::Options{.name = "controller"});
+  const auto mode = p->state("mode", {{"wan", "x"}}, {"GREEN", "RED"});
+  p->push(mode, 1);
+  p->push(mode, std::nan(""));
+  auto shown = support::run({RING_INSPECT_PATH, f.ring, "--records", "5"});
+  CHECK(shown.status == 0);
+  CHECK_THAT(shown.output, Contains("controller") && Contains("alive") && Contains("1 non_finite") &&
+                               Contains("mode{wan=\"x\"}") && Contains("RED") && Contains("nobody drains it"));
+  p.reset();
+  shown = support::run({RING_INSPECT_PATH, f.ring, "--json"});
+  CHECK_THAT(shown.output, Contains("\"alive\": false") && Contains("\"waiting\": 8") && Contains("\"non_finite\": 1"));
+  const auto none = support::run({RING_INSPECT_PATH, support::unique_ring()});
+  CHECK(none.status == 1);
+  CHECK_THAT(none.output, Contains("No such file") && Contains("check the name"));
+}

@@ -1,0 +1,36 @@
+// stored.hpp: reads a persister's database back, for tests that compare it with what was pushed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "batch.hpp"
+#include "sqlite.hpp"
+#include "store.hpp"
+
+namespace support {
+
+/// Every stored value by series name, in the order stored.
+inline std::map<std::string, std::vector<double>> stored_values(const std::string& path) {
+  ringdown::Database db(path, ringdown::Database::Access::read_only);
+  std::map<std::uint32_t, std::string> names;
+  for (const auto& row : ringdown::read_series(db)) names[row.id] = row.definition.name;
+  std::map<std::string, std::vector<double>> out;
+  ringdown::Statement batches(db, "SELECT blob FROM batches ORDER BY id");
+  while (batches.step()) {
+    const ringdown::BatchView view(batches.blob(0));
+    for (std::uint32_t c = 0; c < view.series(); ++c) {
+      const auto column = view.column(c);
+      auto& values = out[names.at(column.series)];
+      for (std::uint32_t i = 0; i < column.count; ++i) values.push_back(column.value(i));
+    }
+  }
+  return out;
+}
+
+inline std::int64_t query(const std::string& path, const std::string& sql) {
+  return ringdown::Database(path, ringdown::Database::Access::read_only).query_integer(sql);
+}
+
+}  // namespace support
