@@ -15,22 +15,32 @@ nlohmann::json ledger_json(const auto& ledger) {
   for (std::uint32_t r = 0; r < ledger.counted.size(); ++r)
     if (ledger.counted[r] || ledger.told[r])
       out[std::to_string(r)] = {ledger.counted[r], ledger.told[r]};
+  if (ledger.overwritten) out["overwritten"] = {ledger.overwritten, ledger.overwritten_first, ledger.overwritten_last};
+  out["controls"] = ledger.controls;
   return out;
 }
 
 void read_ledger(const std::string& text, auto& ledger) {
   const auto json = nlohmann::json::parse(text);
-  for (std::uint32_t r = 0; r < ledger.counted.size(); ++r)
-    if (const auto at = json.find(std::to_string(r)); at != json.end()) {
-      ledger.counted[r] = at->at(0).template get<std::uint64_t>();
-      ledger.told[r] = at->at(1).template get<std::uint64_t>();
-    }
+  const auto word = [&](const std::string& key, std::size_t i) {
+    const auto at = json.find(key);
+    return at == json.end() ? 0 : at->is_array() ? at->at(i).template get<std::uint64_t>() : at->template get<std::uint64_t>();
+  };
+  for (std::uint32_t r = 0; r < ledger.counted.size(); ++r) {
+    ledger.counted[r] = word(std::to_string(r), 0);
+    ledger.told[r] = word(std::to_string(r), 1);
+  }
+  ledger.overwritten = word("overwritten", 0);
+  ledger.overwritten_first = word("overwritten", 1);
+  ledger.overwritten_last = word("overwritten", 2);
+  ledger.controls = word("controls", 0);
 }
 
 }  // namespace
 
 Drain::Drain(const std::string& ring, const ring::Geometry& geometry, Store& store, Catalog& catalog)
     : consumer_(ring, geometry),
+      guard_(&consumer_.segment().header(), consumer_.segment().geometry().segment_bytes()),
       catalog_(catalog),
       ring_id_(store.ring_id(ring, consumer_.segment().generation().hex(), consumer_.segment().created_ns())),
       lanes_(consumer_.lanes()) {
@@ -40,13 +50,36 @@ Drain::Drain(const std::string& ring, const ring::Geometry& geometry, Store& sto
       lanes_[index].cursor = cursor;
     }
   for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
-    auto& lane = lanes_[i];
-    lane.cursor.ring = ring_id_;
-    lane.cursor.lane = i;
-    lane.released = consumer_.tail(i);
-    // Killed between commit and release: the database is right, the ring hears of it now.
-    if (lane.cursor.next_seq - 1 > lane.released) consumer_.release(i, lane.released = lane.cursor.next_seq - 1);
+    lanes_[i].cursor.ring = ring_id_;
+    lanes_[i].cursor.lane = i;
+    resume(i);
   }
+}
+
+/// Brings the lane's tail and this database's cursor together.
+void Drain::resume(std::uint32_t index) {
+  auto& lane = lanes_[index];
+  const auto stored = lane.cursor.next_seq - 1;
+  lane.released = consumer_.tail(index);
+  if (stored > lane.released) {  // killed between commit and release: the database is right
+    consumer_.release(index, lane.released = stored);
+  } else if (stored < lane.released) {
+    // Another database has stored these, if the tail can be believed: a released record, or the one a lap later,
+    // is in its slot.
+    const auto seq = consumer_.used(index) ? ring::words::load(consumer_.lane(index).slot(lane.released).seq) : 0;
+    const auto view = consumer_.lane(index);
+    const bool being_written = seq == 0 && view.mode == ring::abi::Mode::overwrite_oldest;
+    const bool believable = seq >= lane.released && (seq - lane.released) % view.capacity == 0;
+    if (lane.released > ring::sequence_max || !(believable || being_written))
+      quarantine(lane, "its tail " + std::to_string(lane.released) + " is ahead of its records");
+  }
+}
+
+void Drain::quarantine(Lane& lane, const std::string& why) {
+  lane.quarantined = true;
+  spdlog::error("ring {} lane {}: {}; something else than a producer has written there. The lane is not read any "
+                "more; end its owner (see ring-inspect {}), and delete the ring when all have stopped",
+                consumer_.segment().ring(), lane.cursor.lane, why, consumer_.segment().ring());
 }
 
 struct Drain::Sink {
@@ -55,11 +88,23 @@ struct Drain::Sink {
   Batch& batch;
   void record(const ring::RecordCopy& record) { self.take_record(lane, record, batch); }
   void overwritten(std::uint64_t first, std::uint64_t count) {
-    self.lose(lane, batch, Loss::overwritten, count, first, first + count, ring::clock_ns(CLOCK_REALTIME));
+    auto& ledger = lane.ledger;
+    if (ledger.overwritten == 0) ledger.overwritten_first = first;
+    ledger.overwritten += count;
+    ledger.overwritten_last = first + count;
+    lane.changed = true;
+    lane.series.clear();  // an epoch that started the arena afresh may be among them
+    lane.arena_read = 0;
   }
 };
 
 bool Drain::drain(Batch& batch, std::size_t samples_max) {
+  if (!truncated_ && guard_.hit()) {
+    truncated_ = true;
+    spdlog::error("ring {}: its object was truncated; it is not read any more. Delete /dev/shm/{} when its "
+                  "producers have stopped", consumer_.segment().ring(), ring::object_name(consumer_.segment().ring()));
+  }
+  if (truncated_) return true;
   bool all_empty = true;
   for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
     if (batch.samples.size() >= samples_max) return false;
@@ -70,16 +115,27 @@ bool Drain::drain(Batch& batch, std::size_t samples_max) {
 
 bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
   auto& lane = lanes_[index];
+  if (lane.quarantined) return true;
   const auto before = lane.cursor.next_seq;
-  if (before - 1 < lane.released) {  // another database has stored these
+  if (before - 1 < lane.released) {
     lose(lane, batch, Loss::skipped, lane.released - (before - 1), before, lane.released + 1,
          ring::clock_ns(CLOCK_REALTIME));
     lane.cursor.next_seq = lane.released + 1;
   }
-  const auto counts = consumer_.losses(index);  // before the records: see Consumer::losses
+  // Both before the records: see Consumer::losses.
+  const auto counts = consumer_.losses(index);
+  const auto controls = ring::words::load(consumer_.lane(index).header->controls, std::memory_order_acquire);
   const bool empty = consumer_.drain(index, lane.cursor.next_seq, turn_records, Sink{*this, lane, batch});
-  if (empty) take_counters(lane, counts, batch);
+  if (empty) {
+    take_counters(lane, counts, batch);
+    take_overwritten(lane, controls, batch);
+    const auto view = consumer_.lane(index);
+    const auto seq = ring::words::load(view.slot(lane.cursor.next_seq).seq);
+    if (view.mode == ring::abi::Mode::drop_newest && seq > lane.cursor.next_seq)
+      quarantine(lane, "record " + std::to_string(lane.cursor.next_seq) + "'s slot holds " + std::to_string(seq));
+  }
   if (lane.cursor.next_seq != before) lane.changed = true;
+  if (lane.cursor.next_seq > ring::sequence_max) quarantine(lane, "its sequences are beyond any producer's");
   return empty;
 }
 
@@ -97,6 +153,7 @@ void Drain::take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch
     }
   }
   if (record.is_control()) {
+    ++lane.ledger.controls;
     if (lane.epochs.take(record)) take_epoch(lane, lane.epochs.epoch(), batch);
     return;
   }
@@ -113,6 +170,8 @@ void Drain::take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch) {
   // What the owner before left uncounted belongs to it, and the new one tells its own losses from here on.
   for (std::uint32_t r = 0; r < ring::abi::producer_losses; ++r) {
     if (epoch.losses[r] > lane.ledger.counted[r]) {
+      if (epoch.losses[r] - lane.ledger.counted[r] > losses_believable)
+        return quarantine(lane, "an epoch tells of " + std::to_string(epoch.losses[r]) + " losses");
       lose(lane, batch, Loss{r}, epoch.losses[r] - lane.ledger.counted[r], epoch.seq, epoch.seq,
            epoch.holder.since_ns);
       lane.ledger.counted[r] = epoch.losses[r];
@@ -129,12 +188,34 @@ void Drain::take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch) {
 
 /// The lane is read to its end: what its counters say beyond the records is lost before the next record.
 void Drain::take_counters(Lane& lane, const ring::LossCounts& counts, Batch& batch) {
-  for (std::uint32_t r = 0; r < counts.size(); ++r)
-    if (counts[r] > lane.ledger.counted[r]) {
-      lose(lane, batch, Loss{r}, counts[r] - lane.ledger.counted[r], lane.cursor.next_seq, lane.cursor.next_seq,
-           ring::clock_ns(CLOCK_REALTIME));
-      lane.ledger.counted[r] = counts[r];
-    }
+  for (std::uint32_t r = 0; r < counts.size(); ++r) {
+    if (counts[r] <= lane.ledger.counted[r]) continue;
+    const auto count = counts[r] - lane.ledger.counted[r];
+    if (count > losses_believable)
+      return quarantine(lane, "its loss counter " + std::string(loss_name(Loss{r})) + " jumps by " + std::to_string(count));
+    lose(lane, batch, Loss{r}, count, lane.cursor.next_seq, lane.cursor.next_seq, ring::clock_ns(CLOCK_REALTIME));
+    lane.ledger.counted[r] = counts[r];
+  }
+}
+
+/// The lane is read to its end: the control records that we have not seen were among the overwritten.
+void Drain::take_overwritten(Lane& lane, std::uint64_t controls, Batch& batch) {
+  auto& ledger = lane.ledger;
+  if (ledger.overwritten == 0) return;
+  const auto unseen = controls > ledger.controls ? std::min(controls - ledger.controls, ledger.overwritten) : 0;
+  ledger.controls += unseen;
+  if (ledger.overwritten > unseen)
+    lose(lane, batch, Loss::overwritten, ledger.overwritten - unseen, ledger.overwritten_first,
+         ledger.overwritten_last, ring::clock_ns(CLOCK_REALTIME));
+  ledger.overwritten = 0;
+  if (unseen > 0) take_owner(lane, batch);
+}
+
+/// The epoch that named the present owner is gone: the lane's header still names it.
+void Drain::take_owner(Lane& lane, Batch& batch) {
+  ring::Holder owner = ring::read_identity(consumer_.lane(lane.cursor.lane).header->owner);
+  lane.cursor.producer = catalog_.new_producer_id();
+  batch.producers.push_back({lane.cursor.producer, ring_id_, lane.cursor.lane, lane.cursor.next_seq, owner});
 }
 
 void Drain::read_definitions(Lane& lane, Batch& batch) {
@@ -188,6 +269,14 @@ void Drain::release() {
     if (lane.cursor.next_seq - 1 != lane.released)
       consumer_.release(i, lane.released = lane.cursor.next_seq - 1);
   }
+}
+
+bool Drain::finished() const noexcept {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i].quarantined) continue;
+    if (lanes_[i].changed || ring::lock::is_held(consumer_.segment().descriptor(), i)) return false;
+  }
+  return true;
 }
 
 double Drain::fullness() const noexcept {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "bus_guard.hpp"
 #include "catalog.hpp"
 #include "ring/consumer.hpp"
 #include "store.hpp"
@@ -17,6 +18,8 @@ namespace ringdown {
 inline constexpr std::size_t loss_rows_max = 64;
 /// Most records taken from one lane before the next lane's turn.
 inline constexpr std::uint64_t turn_records = 4096;
+/// More losses than this between two looks at a lane's counters: something else has written to them.
+inline constexpr std::uint64_t losses_believable = std::uint64_t{1} << 48;
 
 class Drain {
  public:
@@ -33,6 +36,10 @@ class Drain {
 
   /// The fullest lane, 0 to 1: what is not released yet of its capacity.
   double fullness() const noexcept;
+  /// Whether the ring was deleted or replaced; it is then drained until finished().
+  bool is_current() const noexcept { return consumer_.segment().is_current(); }
+  /// Whether nobody can write to this ring any more and all of it is released.
+  bool finished() const noexcept;
   const ring::Consumer& consumer() const noexcept { return consumer_; }
 
  private:
@@ -41,6 +48,10 @@ class Drain {
   struct Ledger {
     std::array<std::uint64_t, ring::abi::producer_losses> counted{};
     std::array<std::uint64_t, ring::abi::producer_losses> told{};
+    // overwrite_oldest: records that were gone before we came, not in a row yet. How many of them were control
+    // records is only known once the lane is read to its end.
+    std::uint64_t overwritten = 0, overwritten_first = 0, overwritten_last = 0;
+    std::uint64_t controls = 0;  // control records seen, or known to be among the overwritten
   };
   struct Lane {
     CursorRow cursor;
@@ -51,18 +62,25 @@ class Drain {
     std::uint64_t released = 0;         // last sequence
     std::size_t loss_rows = 0;          // in the present batch
     bool changed = false;
+    bool quarantined = false;  // not believed any more, and not read
   };
   struct Sink;
 
   bool drain_lane(std::uint32_t index, Batch& batch);
+  void resume(std::uint32_t index);
+  void quarantine(Lane& lane, const std::string& why);
   void take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch);
   void take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch);
   void take_counters(Lane& lane, const ring::LossCounts& counts, Batch& batch);
+  void take_overwritten(Lane& lane, std::uint64_t controls, Batch& batch);
+  void take_owner(Lane& lane, Batch& batch);
   void read_definitions(Lane& lane, Batch& batch);
   void lose(Lane& lane, Batch& batch, ring::abi::Loss reason, std::uint64_t count, std::uint64_t first_seq,
             std::uint64_t last_seq, std::int64_t time_ns);
 
   ring::Consumer consumer_;
+  BusGuard guard_;
+  bool truncated_ = false;
   Catalog& catalog_;
   std::int64_t ring_id_;
   std::vector<Lane> lanes_;

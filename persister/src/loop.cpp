@@ -10,6 +10,7 @@ constexpr std::chrono::milliseconds backoff_first{100};
 constexpr std::chrono::milliseconds backoff_max{5000};
 constexpr std::int64_t fold_samples = 50'000;     // a slice's share: about 5 ms
 constexpr int checkpoint_pages = 250;             // few and often: a checkpoint cannot be cut
+constexpr std::chrono::seconds follow_interval{1};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
 
 }  // namespace
@@ -19,16 +20,38 @@ Loop::Loop(const Settings& settings)
       store_(settings.database),
       catalog_(store_.series(), store_.last_producer()),
       last_commit_(Clock::now()) {
-  for (const auto& ring : settings.rings) {
-    drains_.push_back(std::make_unique<Drain>(ring, settings.geometry, store_, catalog_));
-    const auto& segment = drains_.back()->consumer().segment();
-    spdlog::info("drains ring {} ({} lanes of {} records, generation {}) into {}", ring, segment.geometry().lanes,
-                 segment.geometry().lane_records, segment.generation().hex(), settings.database);
-  }
+  for (const auto& ring : settings.rings) open_ring(ring);
   const auto now = Clock::now();
   jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1s", 1), std::chrono::seconds(5), now});
   jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1m", 60), std::chrono::seconds(60), now});
   batch_.samples.reserve(settings.commit_records + turn_records);
+}
+
+void Loop::open_ring(const std::string& ring) {
+  drains_.push_back(std::make_unique<Drain>(ring, settings_.geometry, store_, catalog_));
+  const auto& segment = drains_.back()->consumer().segment();
+  spdlog::info("drains ring {} ({} lanes of {} records, generation {}) into {}", ring, segment.geometry().lanes,
+               segment.geometry().lane_records, segment.generation().hex(), settings_.database);
+}
+
+/// A ring that was deleted or replaced: its successor is drained as well, and the old one until nobody can write
+/// to it any more.
+void Loop::follow_rings(Clock::time_point now) {
+  if (now < follow_due_) return;
+  follow_due_ = now + follow_interval;
+  std::erase_if(drains_, [](const auto& d) { return !d->is_current() && d->finished(); });
+  for (const auto& ring : settings_.rings) {
+    const auto is_it = [&](const auto& d) { return d->consumer().segment().ring() == ring && d->is_current(); };
+    if (std::any_of(drains_.begin(), drains_.end(), is_it)) continue;
+    try {
+      open_ring(ring);
+      spdlog::warn("ring {} was deleted or replaced; what is left in the old one is drained as well", ring);
+      follow_trouble_.clear();
+    } catch (const std::exception& e) {
+      if (follow_trouble_ != e.what()) spdlog::error("{}; tried again every second", e.what());
+      follow_trouble_ = e.what();
+    }
+  }
 }
 
 void Loop::run() {
@@ -42,6 +65,7 @@ void Loop::run() {
     }
     bool folded = fold_slice(Clock::now(), settings_.until_idle);
     checkpoint_if_due();
+    follow_rings(Clock::now());
     if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return stop();
     while (folded && Clock::now() < round) folded = fold_slice(Clock::now(), settings_.until_idle);
     const bool in_a_hurry = settings_.until_idle && trouble_.empty();

@@ -37,6 +37,8 @@ class Loop {
   using Clock = std::chrono::steady_clock;
 
   bool drain();
+  void open_ring(const std::string& ring);
+  void follow_rings(Clock::time_point now);
   void commit_if_due(bool all_drained);
   bool commit();
   bool fold_slice(Clock::time_point now, bool everything);
@@ -47,7 +49,9 @@ class Loop {
   Settings settings_;
   Store store_;
   Catalog catalog_;
-  std::vector<std::unique_ptr<Drain>> drains_;
+  std::vector<std::unique_ptr<Drain>> drains_;   // a ring that was replaced stays until it is finished
+  Clock::time_point follow_due_{};
+  std::string follow_trouble_;
   struct Job {
     std::unique_ptr<Fold> fold;
     Clock::duration interval;

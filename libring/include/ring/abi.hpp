@@ -82,13 +82,15 @@ struct LaneHeader {
   std::uint64_t claims;      // how many claims this lane has seen
   std::uint64_t arena_epoch;  // how often the arena was started afresh
   std::uint64_t defs_used;    // bytes of the arena that hold definitions; published with release
-  std::byte pad2[isolation_bytes - 88];
+  std::uint64_t controls;     // control records ever published in this lane
+  std::byte pad2[isolation_bytes - 96];
 };
 static_assert(offsetof(LaneHeader, tail) == 128);
 static_assert(offsetof(LaneHeader, owner) == 256);
 static_assert(offsetof(LaneHeader, claims) == 320);
 static_assert(offsetof(LaneHeader, arena_epoch) == 328);
 static_assert(offsetof(LaneHeader, defs_used) == 336);
+static_assert(offsetof(LaneHeader, controls) == 344);
 static_assert(sizeof(LaneHeader) == 384);
 
 /// One slot. Slot i of a lane holds the records whose `seq % lane_records == i`; sequences start at 1 and
@@ -111,6 +113,8 @@ inline constexpr std::uint32_t control_first = 0xffff0000;
 /// A claim writes control_epoch + 0 ... + 6, in this order, before any sample of the new owner (epoch.hpp).
 inline constexpr std::uint32_t control_epoch = control_first;
 inline constexpr std::uint32_t epoch_records = 7;
+/// In part 0's arena epoch: this claim started the arena afresh, so older records mean other definitions.
+inline constexpr std::uint64_t epoch_fresh_arena = std::uint64_t{1} << 63;
 /// Most series that one producer may define, and most that one arena may hold.
 inline constexpr std::uint32_t series_max = 65535;
 

@@ -64,11 +64,12 @@ inline std::optional<Claim> take(const Segment& segment, std::uint32_t index, co
 
   const auto used = words::load(header.defs_used);
   const bool same_name = read_identity(header.owner).name_bytes == me.name_bytes;
-  const bool stored = claim.next == tail + 1 && lane.mode == abi::Mode::drop_newest;
+  const bool stored = claim.next == tail + 1;
   // Once all is stored nobody reads the old definitions any more: another owner starts the arena afresh.
   if (used > 0 && stored && (!same_name || used > lane.arena_bytes / 4 * 3)) {
     words::store(header.defs_used, 0);
     words::store(header.arena_epoch, words::load(header.arena_epoch) + 1, std::memory_order_release);
+    claim.epoch.fresh_arena = true;
   }
   try {
     claim.definitions = read_arena(lane);

@@ -1,6 +1,6 @@
 // epoch.hpp: the seven control records with which a new owner of a lane announces itself in the stream.
 //   part  time_ns            value (as bits)
-//   0     claim time         arena epoch
+//   0     claim time         arena epoch; the top bit is set when this claim started the arena afresh
 //   1     process start      pid | PID namespace << 32
 //   2     name, bytes 0-7    name, bytes 8-15
 //   3-6   losses[0, 2, 4, 6]  losses[1, 3, 5, 7]     the lane's counters at the claim
@@ -21,6 +21,7 @@ namespace ring {
 struct Epoch {
   Holder holder;
   std::uint64_t arena_epoch = 0;
+  bool fresh_arena = false;
   std::array<std::uint64_t, abi::producer_losses> losses{};
   std::uint64_t seq = 0;  // of its first record
 };
@@ -35,7 +36,7 @@ inline EpochPart epoch_part(const Epoch& e, std::uint32_t part) noexcept {
   std::uint64_t name[2];
   std::memcpy(name, e.holder.name_bytes.data(), sizeof name);
   switch (part) {
-    case 0: return {e.holder.since_ns, e.arena_epoch};
+    case 0: return {e.holder.since_ns, e.arena_epoch | (e.fresh_arena ? abi::epoch_fresh_arena : 0)};
     case 1: return {e.holder.process_start_ns, e.holder.pid | e.holder.pid_namespace << 32};
     case 2: return {static_cast<std::int64_t>(name[0]), name[1]};
     default:
@@ -61,7 +62,8 @@ class EpochReader {
     switch (part) {
       case 0:
         holder.since_ns = record.time_ns;
-        epoch_.arena_epoch = value;
+        epoch_.arena_epoch = value & ~abi::epoch_fresh_arena;
+        epoch_.fresh_arena = (value & abi::epoch_fresh_arena) != 0;
         break;
       case 1:
         holder.process_start_ns = record.time_ns;

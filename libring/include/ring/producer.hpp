@@ -68,15 +68,20 @@ class Producer {
   /// Attaches to `ring`, creating it if it is not there. Never throws for what the environment lacks: see
   /// attached() and why(). Throws Error(bad_argument) for a bad ring name or geometry.
   explicit Producer(std::string_view ring, Options options = {})
-      : writer_(Writer::create()), ring_(ring), options_(std::move(options)) {
+      : writer_(Writer::none()), ring_(ring), options_(std::move(options)) {
     object_name(ring_);
     check(options_.geometry);
+    if (Writer* const own = Writer::create()) writer_ = own;
     detail::ForkRegistry::add(this);
     maintain();
   }
+  /// Frees the lane. A push that comes all the same, from the destructor of another thread-local object, finds
+  /// a writer without a lane.
   ~Producer() {
     detail::ForkRegistry::remove(this);
-    if (writer_) Writer::destroy(writer_);
+    Writer* const mine = writer_;
+    std::atomic_ref(writer_).store(Writer::none());
+    if (mine != Writer::none()) Writer::destroy(mine);
   }
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
@@ -116,9 +121,14 @@ class Producer {
     return clock_ns(options_.clock == Clock::realtime ? CLOCK_REALTIME : CLOCK_REALTIME_COARSE);
   }
 
-  /// Tries again to attach, if this producer is inert or is a forked child's copy. For outside the loop: it
-  /// blocks at most 2 s, on another process that is creating the ring. @return attached()
+  /// For outside the loop, once a second or so. Attaches a producer that is inert or a forked child's copy, and
+  /// one whose ring was deleted or replaced to the ring that now has the name. Costs one system call when there
+  /// is nothing to do; blocks at most 2 s, on another process that is creating the ring. @return attached()
   bool maintain();
+
+  /// Records that were not stored yet in a ring when maintain() left it for the new one of its name. A
+  /// ring-persister that still holds the old ring stores them; without one they are gone.
+  std::uint64_t left_behind() const noexcept { return left_behind_; }
 
   bool attached() const noexcept { return writer_->attached(); }
   /// What keeps this producer from recording, or the last series it had no room for; empty when all is well.
@@ -152,6 +162,7 @@ class Producer {
   std::vector<Definition> definitions_;  // by Series::index
   std::string why_;
   Failure failure_ = Failure::none;
+  std::uint64_t left_behind_ = 0;
   Producer* previous_ = nullptr;  // in the ForkRegistry
   Producer* following_ = nullptr;
 };
@@ -165,8 +176,13 @@ inline void Producer::attach() {
 }
 
 inline bool Producer::maintain() {
-  if (attached()) return true;
+  if (attached()) {
+    if (segment_->is_current()) return true;
+    left_behind_ += sequence() - std::min(sequence(), words::load(segment_->lane(claim_.lane).header->tail));
+    writer_->detach();
+  }
   try {
+    if (writer_ == Writer::none()) throw system_error("make a producer", ENOMEM);
     why_.clear();
     failure_ = Failure::none;
     attach();

@@ -127,6 +127,14 @@ class Segment {
       std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(at + i)).fetch_add(0);
   }
 
+  /// Whether the ring's name still means this object: false once it was deleted or replaced. One system call.
+  bool is_current() const noexcept {
+    struct stat named{}, mine{};
+    const auto path = "/dev/shm/" + object_name(ring_);
+    return ::fstat(descriptor(), &mine) == 0 && ::stat(path.c_str(), &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
+  }
+
   /// For the child of a fork: gives up the inherited description, which else keeps the parent's locks alive.
   void close_descriptor() noexcept { object_ = boost::interprocess::shared_memory_object(); }
 

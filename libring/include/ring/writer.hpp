@@ -35,6 +35,11 @@ class Writer {
     ::madvise(at, sizeof(Writer), MADV_WIPEONFORK);
     return static_cast<Writer*>(at);
   }
+  /// A writer that never has a lane, for pushes into a producer that is gone. Shared by all threads.
+  static Writer* none() noexcept {
+    static Writer* const never_freed = create();
+    return never_freed;
+  }
   static void destroy(Writer* writer) noexcept { ::munmap(static_cast<void*>(writer), sizeof(Writer)); }
 
   /// Publishes one sample. Wait-free: no allocation, lock, system call or exception.
@@ -79,7 +84,7 @@ class Writer {
   bool attached() const noexcept { return header_ != nullptr; }
   std::uint64_t next() const noexcept { return next_.load(std::memory_order_relaxed); }
   /// Samples refused for want of a lane since the last attach.
-  std::uint64_t detached() const noexcept { return detached_; }
+  std::uint64_t detached() const noexcept { return detached_.load(std::memory_order_relaxed); }
   /// What this writer has counted in its lane, by reason.
   std::uint64_t lost(abi::Loss reason) const noexcept {
     const auto r = static_cast<std::size_t>(reason);
@@ -99,7 +104,7 @@ class Writer {
       folded_[r] = at_claim_[r] = epoch_.losses[r];
     }
     header_ = lane.header;
-    if (detached_ > 0) count_loss(abi::Loss::detached, std::exchange(detached_, 0));
+    if (const auto count = detached_.exchange(0)) count_loss(abi::Loss::detached, count);
     limit_.store(refresh(), std::memory_order_relaxed);
   }
   /// Forgets the lane; every push is refused from here on.
@@ -111,8 +116,6 @@ class Writer {
   /// Lets samples of `series` through, as `id` of the lane's arena.
   void map(Series series, std::uint32_t id) noexcept { ids_[series.index] = id + 1; }
   bool maps(Series series) const noexcept { return ids_[series.index] != 0; }
-  /// For refusals that were counted elsewhere, before there was a lane.
-  void add_detached(std::uint64_t count) noexcept { detached_ += count; }
 
  private:
   Writer() = delete;
@@ -155,7 +158,7 @@ class Writer {
   /// Whether this call owns the writer; else it has counted `count` losses.
   bool may_go_on(std::uint64_t limit, std::uint64_t count) noexcept {
     if (!header_) {
-      detached_ += count;
+      detached_.store(detached_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
       return false;
     }
     if (limit != 0) return true;
@@ -209,6 +212,7 @@ class Writer {
     for (std::uint32_t part = 0; part < abi::epoch_records; ++part) {
       const auto payload = epoch_part(epoch_, part);
       put(n + part, payload.time_ns, payload.value, abi::control_epoch + part);
+      words::store(header_->controls, words::load(header_->controls) + 1, std::memory_order_release);
     }
     epoch_due_ = false;
     next_.store(n + abi::epoch_records, std::memory_order_relaxed);
@@ -248,7 +252,7 @@ class Writer {
   bool epoch_due_;
   std::uint32_t depth_;
   abi::LaneHeader* header_;  // null: no lane
-  std::uint64_t detached_;
+  std::atomic<std::uint64_t> detached_;
   std::uint64_t reentrant_[4];
   std::uint64_t folded_[abi::producer_losses];    // told in the stream
   std::uint64_t at_claim_[abi::producer_losses];  // counted before this owner
