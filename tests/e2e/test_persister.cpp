@@ -115,3 +115,24 @@ TEST_CASE("ring-inspect shows a live and a dead owner and what is lost", "[inspe
   CHECK(none.status == 1);
   CHECK_THAT(none.output, Contains("No such file") && Contains("check the name"));
 }
+
+TEST_CASE("a ring deleted under its producer is drained to the end and so is its successor", "[persister]") {
+  const Fixture f;
+  auto persister = f.start();
+  ring::Producer p(f.ring);
+  const auto a = p.gauge("a");
+  std::uint64_t accepted = 0;
+  for (int i = 0; i < 1000; ++i) accepted += p.push(a, static_cast<double>(accepted));
+  ring::Segment::remove(f.ring);
+  for (int i = 0; i < 1000; ++i) accepted += p.push(a, static_cast<double>(accepted));  // into the old one
+  REQUIRE(p.maintain());
+  for (int i = 0; i < 1000; ++i) accepted += p.push(a, static_cast<double>(accepted));
+  for (const auto* log = "deleted or replaced"; support::read_file(f.folder / "log").find(log) == std::string::npos;)
+    ::usleep(10'000);
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  CHECK(accepted == 3000);
+  CHECK(support::query(f.database, "SELECT sum(stored) FROM cursors") == 3000);
+  CHECK(support::query(f.database, "SELECT count(*) FROM rings") == 2);
+  CHECK(support::stored_values(f.database)["a"].size() == 3000);
+}

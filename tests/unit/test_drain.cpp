@@ -209,3 +209,31 @@ TEST_CASE("whatever dies and restarts the sums hold", "[drain][property]") {
     CHECK(f.query("SELECT sum(lost) FROM cursors") == refused);
   }
 }
+
+TEST_CASE("overwrite-oldest: stored and overwritten samples add up to the pushes over many owners", "[drain][property]") {
+  const auto seed = support::test_seed();
+  INFO("RINGDOWN_SEED=" << seed);
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < support::rounds(20); ++round) {
+    DrainFixture f({.lanes = 2, .lane_records = 64, .arena_bytes = 4096, .mode = ring::abi::Mode::overwrite_oldest});
+    std::vector<std::unique_ptr<ring::Producer>> producers(2);
+    std::int64_t pushes = 0;
+    for (int step = 0; step < 300; ++step) {
+      auto& p = producers[random() % producers.size()];
+      switch (random() % 10) {
+        case 0: f.round(random() % 2); break;
+        case 1: f.open(); break;
+        case 2: p.reset(); break;
+        default: {
+          if (!p) p = std::make_unique<ring::Producer>(f.name, ring::Options{.name = "p" + std::to_string(random() % 3)});
+          REQUIRE(p->attached());
+          const auto series = p->gauge("s" + std::to_string(random() % 5));
+          for (auto i = random() % 60; i > 0; --i, ++pushes) CHECK(p->push(series, 1, step));
+        }
+      }
+    }
+    f.round();
+    CHECK(f.stored() + f.lost() == pushes);
+    CHECK(f.query("SELECT coalesce(sum(count), 0) FROM losses WHERE reason <> 'overwritten'") == 0);
+  }
+}

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 #include <signal.h>
+#include <unistd.h>
+#include <optional>
 #include <thread>
 
 #include "ring/consumer.hpp"
@@ -166,4 +168,77 @@ TEST_CASE("a push from a signal handler is stored or counted and disturbs nothin
   const auto counted = p.lost(abi::Loss::reentrant);
   CHECK(static_cast<std::uint64_t>(handler_pushes - handler_accepted) == counted);
   CHECK(p.sequence() == abi::epoch_records + accepted + static_cast<std::uint64_t>(handler_accepted));
+}
+
+TEST_CASE("maintain finds a ring that was deleted or replaced and says what was left in the old one", "[producer]") {
+  const auto ring = support::unique_ring();
+  Producer p(ring, {.geometry = small});
+  const auto a = p.gauge("a"), b = p.gauge("b");
+  p.push(a, 1);
+  CHECK(p.maintain());
+  CHECK(p.left_behind() == 0);
+  Segment::remove(ring);
+  const bool replaced = GENERATE(true, false);
+  std::optional<Segment> other;
+  if (replaced) other = Segment::open_or_create(ring, Geometry{.lanes = 8, .lane_records = 128, .arena_bytes = 8192});
+  p.push(a, 2);  // the loop cannot see it
+  CHECK(p.maintain());
+  CHECK(p.left_behind() == abi::epoch_records + 2);
+  CHECK(p.push(b, 3));
+  const auto now = Segment::open(ring);
+  CHECK(now.geometry().lanes == (replaced ? 8 : 2));
+  CHECK(find_head(now.lane(p.lane())) == abi::epoch_records + 2);
+  CHECK(detail::read_arena(now.lane(p.lane())).size() == 2);
+}
+
+TEST_CASE("maintain leaves a producer inert when the ring is gone and may not be created", "[producer]") {
+  const auto ring = support::unique_ring();
+  const auto segment = Segment::open_or_create(ring, small);
+  Producer p(ring, {.create = false});
+  const auto a = p.gauge("a");
+  Segment::remove(ring);
+  CHECK_FALSE(p.maintain());
+  CHECK(p.failure() == Failure::no_ring);
+  CHECK_FALSE(p.push(a, 1));
+  CHECK(p.lost(abi::Loss::detached) == 1);
+  CHECK_FALSE(lock::is_held(segment.descriptor(), 0));
+}
+
+namespace {
+struct LatePusher {
+  Producer* producer = nullptr;
+  Series series;
+  ~LatePusher() { pushed_late = producer && producer->push(series, 1, 1); }
+  static inline std::atomic<int> pushed_late{-1};
+};
+}  // namespace
+
+TEST_CASE("a thread's exit frees its lane and a push in a later destructor is refused", "[producer][threads]") {
+  const auto ring = support::unique_ring();
+  const auto segment = Segment::open_or_create(ring, small);
+  const auto before = Writer::none()->detached();
+  std::thread([&] {
+    thread_local LatePusher late;  // made first, destroyed last
+    thread_local Producer producer(ring);
+    late.producer = &producer;
+    late.series = producer.gauge("a");
+    CHECK(producer.push(late.series, 1));
+    CHECK(lock::is_held(segment.descriptor(), producer.lane()));
+  }).join();
+  CHECK(LatePusher::pushed_late == 0);
+  CHECK(Writer::none()->detached() == before + 1);
+  CHECK_FALSE(lock::is_held(segment.descriptor(), 0));
+}
+
+TEST_CASE("an exec closes the descriptor and frees the lane", "[producer]") {
+  const auto ring = support::unique_ring();
+  auto& ready = support::shared<std::atomic<int>>();
+  support::Child child([&] {
+    const Producer p(ring, {.geometry = small});
+    ready = p.attached();
+    return ::execl("/bin/sleep", "sleep", "100", nullptr);
+  });
+  while (support::read_file("/proc/" + std::to_string(child.pid()) + "/comm") != "sleep\n") ::usleep(1000);
+  CHECK(ready == 1);
+  CHECK_FALSE(lock::is_held(Segment::inspect(ring).descriptor(), 0));
 }
