@@ -1,0 +1,238 @@
+// query.cpp: ring-query prints what a database holds of some series, oldest first.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <set>
+
+#include "cli.hpp"
+#include "query_output.hpp"
+#include "query_read.hpp"
+#include "query_time.hpp"
+#include "ring/error.hpp"
+#include "ring/ownership.hpp"
+#include "schema.hpp"
+#include "selector.hpp"
+#include "sqlite.hpp"
+#include "store.hpp"
+
+namespace {
+
+using ringdown::complain;
+using ringdown::Database;
+using ringdown::Query;
+using ringdown::Range;
+using ringdown::Selector;
+using ringdown::Series;
+
+constexpr const char* examples = R"(
+Examples:
+  ring-query --db plant.db                                    all samples of the last 10 minutes
+  ring-query --db plant.db 'rtt_ms{wan="spectrum"}' --last 1h30m --step 1m
+  ring-query --db plant.db '{direction=~"down.*"}' link_state --from '2026-11-24 10:00' --to now-5m
+  ring-query --db plant.db rtt_ms --last 7d --format csv > rtt.csv
+  ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
+
+SELECTOR is written as in Prometheus: a name, matchers in braces (= != =~ !~, regular expressions match the whole
+value), or both. Several are a union; none means every series.
+--last counts back from now, not from the newest sample. Times are unix seconds (fractions allowed), now, now-1h,
+2026-11-24T10:00:00Z, or local time: "2026-11-24 10:00". Durations: ms s m h d w, and sums such as 1h30m.
+The range has --from in it and --to not; of a tier, the buckets that overlap it.
+--step raw gives the samples up to the last commit, in the order of commits and sorted by time within each. 1s and
+1m give the rollups: count, min, mean (of gauges), max, first, last and sum; they follow the samples by a few
+seconds, and the newest bucket still grows.
+--format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
+digit of a number. json is one object per line (JSON lines). No rows are no output.
+
+Exit status: 0 shown, also when there is no data in the range; 1 failed, a damaged batch was left out, or a
+selector matches no series; 2 wrong usage or selector.)";
+
+struct Options {
+  std::string database;
+  std::vector<std::string> selectors;
+  std::string last = "10m", from, to;
+  std::string step = "raw";
+  std::string format = "table";
+  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
+};
+
+void check_file(const std::string& path) {
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);
+  if (!is_folder && ::access(path.c_str(), R_OK) == 0) return;
+  const int code = is_folder ? EISDIR : errno;
+  throw std::runtime_error(
+      fmt::format("database {}: {}; {}", path, std::strerror(code),
+                  code == EACCES ? "run ring-query as a user who may read it"
+                                 : "check --db, or let ring-persister --ring NAME --db FILE make it"));
+}
+
+void check_database(Database& database) {
+  const auto what = "database " + database.path() + ": ";
+  std::int64_t found = 0;
+  try {
+    found = database.query_integer("PRAGMA application_id");
+  } catch (const ringdown::SqliteError& e) {
+    throw std::runtime_error(fmt::format(
+        "{}; {}", e.what(),
+        e.is_damage()
+            ? "expected a database of ring-persister, choose one with --db"
+            : "while no ring-persister has it open, only users who may write to its folder can read it"));
+  }
+  if (found != ringdown::schema::application_id)
+    throw std::runtime_error(
+        fmt::format("{}it is not Ringdown's: application_id {}, expected {}; choose one with --db", what,
+                    found, ringdown::schema::application_id));
+  const auto version = database.query_integer("PRAGMA user_version");
+  if (version != ringdown::schema::version)
+    throw std::runtime_error(fmt::format(
+        "{}schema version {}, this program reads {}; {}", what, version, ringdown::schema::version,
+        version > ringdown::schema::version
+            ? "upgrade ring-query"
+            : "start this version's ring-persister on it, which upgrades it"));
+}
+
+Range range_of(const Options& options) {
+  const auto now_ns = ring::clock_ns(CLOCK_REALTIME);
+  Range range;
+  if (options.from.empty() && options.to.empty())
+    range.from_ns = now_ns - ringdown::parse_duration_ns(options.last);
+  if (!options.from.empty()) range.from_ns = ringdown::parse_time_ns(options.from, now_ns);
+  if (!options.to.empty()) range.to_ns = ringdown::parse_time_ns(options.to, now_ns);
+  if (range.from_ns >= range.to_ns)
+    throw ring::Error(ring::Failure::bad_argument,
+                      fmt::format("--from {} ({}) is not before --to {} ({})", options.from,
+                                  ringdown::local_time(range.from_ns, 3), options.to,
+                                  ringdown::local_time(range.to_ns, 3)));
+  return range;
+}
+
+std::string unmatched(const Selector& selector, const std::vector<Series>& known) {
+  const auto what = "selector '" + selector.text() + "': ";
+  if (known.empty()) return what + "the database knows no series yet";
+  std::set<std::string> names;
+  for (const auto& series : known) names.insert(series.definition.name);
+  if (!selector.name().empty() && !names.contains(selector.name())) {
+    std::string offer;
+    for (const auto& name : ringdown::nearest_names(selector.name(), names))
+      offer += (offer.empty() ? "" : ", ") + name;
+    return what + "no series has this name; " +
+           (offer.empty() ? fmt::format("the database knows {} others", names.size())
+                          : "did you mean: " + offer);
+  }
+  const auto example = std::find_if(known.begin(), known.end(), [&](const Series& series) {
+    return selector.name().empty() || series.definition.name == selector.name();
+  });
+  return fmt::format("{}it matches none of {} series; one of them is {}{}", what, known.size(),
+                     example->definition.name, example->labels);
+}
+
+/// Keeps the series that any of the selectors matches.
+void select(const std::vector<Selector>& selectors, Query& query) {
+  query.every_series = selectors.empty();
+  std::vector<bool> kept(query.series.size(), query.every_series);
+  for (const auto& selector : selectors) {
+    bool any = false;
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      if (selector.matches(query.series[i].definition)) any = kept[i] = true;
+    if (any) continue;
+    complain(unmatched(selector, query.series));
+    query.failed = true;
+  }
+  std::vector<Series> chosen;
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    if (kept[i]) chosen.push_back(std::move(query.series[i]));
+  query.series = std::move(chosen);
+}
+
+void explain_absence(const Query& query, const std::string& step) {
+  const auto time = [](std::int64_t ns) { return ringdown::local_time(ns, 3); };
+  const Range all;
+  std::string asked;
+  if (query.range.from_ns != all.from_ns) asked += " from " + time(query.range.from_ns);
+  if (query.range.to_ns != all.to_ns) asked += " to " + time(query.range.to_ns);
+  complain(fmt::format("no data of {} series{}; {} holds {}", query.series.size(), asked,
+                       step == "raw" ? "the database" : "its tier " + step,
+                       query.held ? (step == "raw" ? "times from " : "buckets from ") +
+                                        time(query.held->from_ns) + " to " + time(query.held->to_ns)
+                                  : "nothing yet"));
+}
+
+int run(const Options& options) {
+  const std::vector<Selector> selectors(options.selectors.begin(), options.selectors.end());
+  Query query;
+  query.range = range_of(options);
+  query.limit = options.limit;
+
+  check_file(options.database);
+  Database database(options.database, Database::Access::read_only);
+  check_database(database);
+  const auto source =
+      ringdown::make_source(database, options.step);  // first: what it finds has no later series
+  for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
+  select(selectors, query);
+  if (query.series.empty() && query.failed) return 1;
+
+  const auto writer = ringdown::make_writer(options.format);
+  try {
+    source->read(query, *writer);
+  } catch (const ringdown::SqliteError& e) {
+    complain(e.what());
+    query.failed = true;
+  }
+  writer->finish();
+  if (query.more) complain(fmt::format("stopped after {} rows, there are more; raise --limit", query.rows));
+  if (query.rows == 0 && !query.failed) explain_absence(query, options.step);
+  return query.failed ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_DFL);  // ends it quietly, even where the parent ignored it
+  Options options;
+  CLI::App app{
+      "Prints samples or rollups of a Ringdown database, oldest first. Reads only, also beside "
+      "ring-persister."};
+  app.footer(examples);
+  app.add_option("--db", options.database, "The database")->required()->type_name("FILE");
+  app.add_option("selector", options.selectors, "Which series; all without one")->type_name("SELECTOR");
+  auto* last = app.add_option("--last", options.last, "From this long before now on")
+                   ->type_name("DURATION")
+                   ->capture_default_str();
+  app.add_option("--from", options.from, "From this time on (default with --to: from the beginning)")
+      ->type_name("TIME")
+      ->excludes(last);
+  app.add_option("--to", options.to, "Up to this time, which is not included (default: to the end)")
+      ->type_name("TIME")
+      ->excludes(last);
+  app.add_option("--step", options.step, "raw, 1s or 1m")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"raw", "1s", "1m"}));
+  app.add_option("--format", options.format, "table, csv or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"table", "csv", "json"}));
+  app.add_option("--limit", options.limit, "Stop after the first N rows (default: none)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000'000));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  try {
+    return run(options);
+  } catch (const ring::Error& e) {
+    complain(e.what());
+    return e.failure() == ring::Failure::bad_argument ? 2 : 1;
+  } catch (const std::exception& e) {
+    complain(e.what());
+    return 1;
+  }
+}

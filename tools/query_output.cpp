@@ -1,0 +1,241 @@
+#include "query_output.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+#include <unordered_map>
+
+#include "cli.hpp"
+#include "query_time.hpp"
+#include "store.hpp"
+
+namespace ringdown {
+namespace {
+
+std::string labels_text(ring::Definition definition) {
+  definition.name.clear();
+  return series_text(definition);
+}
+
+/// The shortest text that reads back as the same number.
+std::string number(double value) {
+  std::array<char, 32> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
+
+std::optional<double> mean(const Series& series, const Bucket& bucket) {
+  if (series.definition.kind != ring::Kind::gauge || !bucket.has_sum || bucket.count <= 0) return {};
+  return bucket.sum / static_cast<double>(bucket.count);
+}
+
+std::string number_or(const std::optional<double>& value, const char* otherwise) {
+  return value ? number(*value) : otherwise;
+}
+
+std::optional<double> sum(const Bucket& bucket) {
+  return bucket.has_sum ? std::optional(bucket.sum) : std::nullopt;
+}
+
+}  // namespace
+
+Series::Series(SeriesRow from)
+    : id(from.id), definition(std::move(from.definition)), labels(labels_text(definition)) {}
+
+std::string_view Series::state(double value) const noexcept {
+  const auto& states = definition.states;
+  if (!(value >= 0 && value < static_cast<double>(states.size()) && value == std::floor(value))) return {};
+  return states[static_cast<std::size_t>(value)];
+}
+
+void Output::put(std::string_view text) {
+  constexpr std::size_t write_bytes = 1 << 16;
+  buffer_ += text;
+  if (buffer_.size() >= write_bytes) flush();
+}
+
+void Output::flush() {
+  for (std::size_t at = 0; at < buffer_.size();) {
+    const auto written = ::write(STDOUT_FILENO, buffer_.data() + at, buffer_.size() - at);
+    if (written < 0 && errno != EINTR)
+      throw std::system_error(errno, std::generic_category(), "write standard output");
+    if (written > 0) at += static_cast<std::size_t>(written);
+  }
+  buffer_.clear();
+}
+
+void complain(const std::string& text) { std::cerr << "ring-query: " << text << '\n'; }
+
+namespace {
+
+/// Aligns its columns over a block of rows; from block to block they only grow wider.
+class TableWriter : public Writer {
+ public:
+  void sample(const Series& series, std::int64_t time_ns, double value) override {
+    if (widths_.empty()) begin({"TIME", "SERIES", "VALUE"});
+    add({local_time(time_ns, 3), name(series), state_or_number(series, value)});
+  }
+
+  void bucket(const Series& series, const Bucket& b) override {
+    if (widths_.empty()) begin({"TIME", "SERIES", "COUNT", "MIN", "MEAN", "MAX", "FIRST", "LAST", "SUM"});
+    const auto time_ns = std::clamp<std::int64_t>(b.start_s, -9'223'372'036, 9'223'372'036) * 1'000'000'000;
+    const auto value = [&](double v) { return state_or_number(series, v); };
+    add({local_time(time_ns, 0), name(series), std::to_string(b.count), value(b.min),
+         number_or(mean(series, b), "-"), value(b.max), value(b.first), value(b.last),
+         number_or(sum(b), "-")});
+  }
+
+  void finish() override {
+    print();
+    Writer::finish();
+  }
+
+ private:
+  using Row = std::vector<std::string>;
+  static constexpr std::size_t block_rows = 512;
+  static constexpr std::size_t text_columns = 2;  // the others are numbers, set to the right
+
+  static std::string name(const Series& series) {
+    const auto& unit = series.definition.unit;
+    return series.definition.name + series.labels + (unit.empty() ? "" : " [" + unit + "]");
+  }
+  static std::string state_or_number(const Series& series, double value) {
+    const auto state = series.state(value);
+    return state.empty() ? number(value) : fmt::format("{} {}", number(value), state);
+  }
+  static std::size_t width(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  }
+
+  void begin(Row header) {
+    widths_.resize(header.size());
+    add(std::move(header));
+  }
+
+  void add(Row row) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      for (char& c : row[i])
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';  // nothing that steers a terminal
+      widths_[i] = std::max(widths_[i], width(row[i]));
+    }
+    rows_.push_back(std::move(row));
+    if (rows_.size() >= block_rows) print();
+  }
+
+  void print() {
+    std::string line;
+    for (const auto& row : rows_) {
+      line.clear();
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        const std::string padding(widths_[i] - width(row[i]), ' ');
+        line += i == 0 ? "" : "  ";
+        line += i < text_columns ? row[i] + padding : padding + row[i];
+      }
+      output_.put(line += '\n');
+    }
+    rows_.clear();
+  }
+
+  std::vector<std::size_t> widths_;
+  std::vector<Row> rows_;
+};
+
+/// RFC 4180, with the line ends of Unix.
+class CsvWriter : public Writer {
+ public:
+  void sample(const Series& series, std::int64_t time_ns, double value) override {
+    header("time_s,name,labels,value,state\n");
+    output_.put(fmt::format("{},{},{},{},{}\n", unix_seconds(time_ns), quoted(series.definition.name),
+                            quoted(series.labels), number(value), quoted(series.state(value))));
+  }
+
+  void bucket(const Series& series, const Bucket& b) override {
+    header("time_s,name,labels,count,min,mean,max,first,last,sum,last_state\n");
+    output_.put(fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", b.start_s, quoted(series.definition.name),
+                            quoted(series.labels), b.count, number(b.min), number_or(mean(series, b), ""),
+                            number(b.max), number(b.first), number(b.last), number_or(sum(b), ""),
+                            quoted(series.state(b.last))));
+  }
+
+ private:
+  void header(std::string_view line) {
+    if (!std::exchange(has_header_, true)) output_.put(line);
+  }
+  static std::string quoted(std::string_view field) {
+    if (field.find_first_of(",\"\r\n") == field.npos) return std::string(field);
+    std::string out = "\"";
+    for (const char c : field) out.append(c == '"' ? 2 : 1, c);
+    return out + '"';
+  }
+
+  bool has_header_ = false;
+};
+
+class JsonWriter : public Writer {
+ public:
+  void sample(const Series& series, std::int64_t time_ns, double value) override {
+    auto& row = row_of(series, "time_ns", time_ns);
+    row["value"] = value;
+    put_state(row, "state", series, value);
+    print(row);
+  }
+
+  void bucket(const Series& series, const Bucket& b) override {
+    auto& row = row_of(series, "time_s", b.start_s);
+    const auto or_null = [](const std::optional<double>& v) { return v ? Json(*v) : Json(); };
+    row["count"] = b.count;
+    row["min"] = b.min;
+    row["mean"] = or_null(mean(series, b));
+    row["max"] = b.max;
+    row["first"] = b.first;
+    row["last"] = b.last;
+    row["sum"] = or_null(sum(b));
+    put_state(row, "last_state", series, b.last);
+    print(row);
+  }
+
+ private:
+  using Json = nlohmann::ordered_json;
+
+  /// Made once a series: its next row replaces the numbers.
+  Json& row_of(const Series& series, const char* time_name, std::int64_t time) {
+    auto& row = rows_[series.id];
+    row[time_name] = time;
+    if (row.size() > 1) return row;
+    const auto& d = series.definition;
+    row["name"] = d.name;
+    row["labels"] = Json::object();
+    for (const auto& [key, value] : d.labels) row["labels"][key] = value;
+    row["kind"] = kind_name(d.kind);
+    row["unit"] = d.unit;
+    return row;
+  }
+  static void put_state(Json& row, const char* name, const Series& series, double value) {
+    if (series.definition.kind != ring::Kind::state) return;
+    const auto state = series.state(value);
+    row[name] = state.empty() ? Json() : Json(state);
+  }
+  void print(const Json& row) {
+    output_.put(row.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+  }
+
+  std::unordered_map<std::uint32_t, Json> rows_;
+};
+
+}  // namespace
+
+std::unique_ptr<Writer> make_writer(std::string_view format) {
+  if (format == "csv") return std::make_unique<CsvWriter>();
+  if (format == "json") return std::make_unique<JsonWriter>();
+  return std::make_unique<TableWriter>();
+}
+
+}  // namespace ringdown

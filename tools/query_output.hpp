@@ -1,0 +1,63 @@
+// query_output.hpp: samples and rollups as a table, CSV or JSON lines.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "batch.hpp"
+
+namespace ringdown {
+
+/// A series as it is printed.
+struct Series {
+  explicit Series(SeriesRow from);
+
+  std::uint32_t id;
+  ring::Definition definition;
+  std::string labels;  // {label="value",...}, empty without labels
+
+  /// Empty unless the series is a state and the value one of its states.
+  std::string_view state(double value) const noexcept;
+};
+
+/// A row of a tier.
+struct Bucket {
+  std::int64_t start_s = 0;
+  std::int64_t count = 0;
+  double sum = 0, min = 0, max = 0, first = 0, last = 0;
+  bool has_sum = true;  // no: it went beyond what a double can hold
+};
+
+/// Standard output in large writes. Throws std::system_error, for example when the disk is full.
+class Output {
+ public:
+  void put(std::string_view text);
+  void flush();
+
+ private:
+  std::string buffer_;
+};
+
+/// A line of the program on standard error.
+void complain(const std::string& text);
+
+/// A mean is given for gauges only: that of a counter or of a state says nothing.
+class Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual void sample(const Series& series, std::int64_t time_ns, double value) = 0;
+  virtual void bucket(const Series& series, const Bucket& bucket) = 0;
+  /// After the last row.
+  virtual void finish() { output_.flush(); }
+
+ protected:
+  Output output_;
+};
+
+/// `format` is table, csv or json. A header comes with the first row, so that no rows are no output.
+std::unique_ptr<Writer> make_writer(std::string_view format);
+
+}  // namespace ringdown
