@@ -14,9 +14,6 @@
 
 namespace ring {
 
-/// Sequences and tails from here on are no record's: the lane was written by something else.
-inline constexpr std::uint64_t sequence_max = std::uint64_t{1} << 62;
-
 /// A lane held by this process' lock, ready for a Writer.
 struct Claim {
   std::uint32_t lane = 0;

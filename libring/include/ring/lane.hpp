@@ -13,6 +13,9 @@
 
 namespace ring {
 
+/// Sequences and tails beyond it are no record's: the lane was written by something else.
+inline constexpr std::uint64_t sequence_max = std::uint64_t{1} << 62;
+
 /// Where one lane lies in this process. Geometry comes from the checked copy, never from the lane itself.
 struct LaneView {
   abi::LaneHeader* header = nullptr;
@@ -59,6 +62,13 @@ inline void publish_over(abi::Record& slot, std::uint64_t seq, std::int64_t time
 
 enum class Read { record, nothing_yet, overwritten };
 
+/// Whether a slot whose turn is `next` may hold `seq` of a later lap. Only true when overwriting; else, and for a
+/// sequence that belongs into another slot, something else than a producer has written there.
+inline bool is_later_lap(const LaneView& lane, std::uint64_t next, std::uint64_t seq) noexcept {
+  return lane.mode == abi::Mode::overwrite_oldest && seq > next && seq <= sequence_max &&
+         (seq - next) % lane.capacity == 0;
+}
+
 /// Looks at record `next`. On `record`, `out` holds it. On `overwritten`, record `next` is gone for ever and
 /// out.seq is the oldest sequence that may still be there.
 inline Read read(const LaneView& lane, std::uint64_t next, RecordCopy& out) noexcept {
@@ -78,8 +88,8 @@ inline Read read(const LaneView& lane, std::uint64_t next, RecordCopy& out) noex
     return Read::overwritten;
   }
   if (lane.mode == abi::Mode::drop_newest) return Read::nothing_yet;
-  if (seq > next) {  // lapped: the writer has reached seq, so at most `capacity` records up to it are left
-    out.seq = std::max(next + 1, seq - std::min(seq, lane.capacity) + 1);
+  if (is_later_lap(lane, next, seq)) {  // the writer has reached seq: `capacity` records up to it may be left
+    out.seq = seq - lane.capacity + 1;
     return Read::overwritten;
   }
   // A zero is a record being written: `next` itself, or the one a lap later, in which case `next + 1` is there.

@@ -152,6 +152,7 @@ class Producer {
   friend class detail::ForkRegistry;
 
   void attach();
+  void give_up(Failure failure, const char* text) noexcept;
   void map(Series series);
 
   Writer* writer_;
@@ -187,11 +188,22 @@ inline bool Producer::maintain() {
     failure_ = Failure::none;
     attach();
   } catch (const Error& e) {
-    segment_.reset();
-    why_ = e.what();
-    failure_ = e.failure();
+    give_up(e.failure(), e.what());
+  } catch (const std::bad_alloc&) {
+    give_up(Failure::no_memory, "out of memory");
   }
   return attached();
+}
+
+inline void Producer::give_up(Failure failure, const char* text) noexcept {
+  if (attached()) writer_->detach();
+  segment_.reset();
+  failure_ = failure;
+  try {
+    why_ = text;
+  } catch (const std::bad_alloc&) {
+    why_ = "out of memory";  // short enough to need none
+  }
 }
 
 inline Series Producer::define(Definition definition) {

@@ -129,10 +129,8 @@ class Segment {
 
   /// Whether the ring's name still means this object: false once it was deleted or replaced. One system call.
   bool is_current() const noexcept {
-    struct stat named{}, mine{};
-    const auto path = "/dev/shm/" + object_name(ring_);
-    return ::fstat(descriptor(), &mine) == 0 && ::stat(path.c_str(), &named) == 0 && mine.st_ino == named.st_ino &&
-           mine.st_dev == named.st_dev;
+    struct stat named{};
+    return ::stat(path_.c_str(), &named) == 0 && named.st_ino == inode_ && named.st_dev == device_;
   }
 
   /// For the child of a fork: gives up the inherited description, which else keeps the parent's locks alive.
@@ -145,7 +143,8 @@ class Segment {
   }
   std::string what(const std::string& step) const { return step + " of ring \"" + ring_ + "\""; }
 
-  Segment(std::string_view ring, const Geometry* wanted, boost::interprocess::mode_t access) : ring_(ring) {
+  Segment(std::string_view ring, const Geometry* wanted, boost::interprocess::mode_t access)
+      : ring_(ring), path_("/dev/shm/" + object_name(ring)) {
     namespace bip = boost::interprocess;
     const auto name = object_name(ring);
     try {
@@ -174,6 +173,8 @@ class Segment {
     }
     if (::fstat(again.get_mapping_handle().handle, &opened) != 0 || mapped.st_ino != opened.st_ino)
       throw Error(Failure::busy, what("open") + ": it was replaced at the same moment; try again");
+    inode_ = opened.st_ino;
+    device_ = opened.st_dev;
     object_.swap(again);
   }
 
@@ -292,6 +293,9 @@ class Segment {
   }
 
   std::string ring_;
+  std::string path_;
+  ino_t inode_ = 0;
+  dev_t device_ = 0;
   boost::interprocess::shared_memory_object object_;
   boost::interprocess::mapped_region region_;
   Geometry geometry_;
