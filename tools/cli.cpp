@@ -37,7 +37,7 @@ std::string local_time(std::int64_t time_ns, int decimals) {
   constexpr std::int64_t second = 1'000'000'000;
   auto fraction = time_ns % second;
   if (fraction < 0) fraction += second;
-  const time_t seconds = (time_ns - fraction) / second;
+  const time_t seconds = time_ns / second - (time_ns % second < 0);
   tm parts{};
   ::localtime_r(&seconds, &parts);
   char text[64];

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "bus_guard.hpp"
 #include "cli.hpp"
 #include "ring/claim.hpp"
 #include "ring/segment.hpp"
@@ -67,7 +68,7 @@ void read_records(const ring::LaneView& view, LaneReport& lane) {
   for_each_back(view, lane.written, [&](const ring::RecordCopy& record) {
     if (record.is_control()) return true;
     if (record.series < lane.last.size() && !lane.last[record.series]) lane.last[record.series] = record.value;
-    if (record.time_ns <= now && now - record.time_ns < rate_window_ns) {
+    if (record.time_ns <= now && record.time_ns > now - rate_window_ns) {
       ++recent;
       oldest_ns = std::min(oldest_ns, record.time_ns);
     }
@@ -242,10 +243,14 @@ int main(int argc, char** argv) {
   }
   try {
     const auto segment = ring::Segment::inspect(name);
+    const ringdown::BusGuard guard(&segment.header(), segment.geometry().segment_bytes());
     std::vector<LaneReport> lanes;
     for (std::uint32_t i = 0; i < segment.geometry().lanes; ++i)
       if (auto lane = report(segment, i); lane.claims > 0) lanes.push_back(std::move(lane));
     const auto records = last_records(segment, lanes, count);
+    if (guard.hit())
+      throw ring::Error(ring::Failure::foreign, "ring \"" + name + "\": truncated while it was read; delete " +
+                                                    ring::object_name(name) + " in /dev/shm when its producers have stopped");
     as_json ? print_json(segment, lanes, records) : print_table(segment, lanes, records);
   } catch (const std::exception& e) {
     std::cerr << "ring-inspect: " << e.what() << '\n';

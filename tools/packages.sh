@@ -10,15 +10,15 @@ packages=(
 
 missing_packages() {
   local name
-  for name in "${packages[@]}" "$@"; do
+  for name in "${packages[@]}"; do
     dpkg-query --show --showformat='${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
   done
 }
 
-# Installs what is missing of the list above and of the arguments; without root it says what to install, and fails.
+# Installs what is missing; without root it says what to install, and fails.
 install_packages() {
   local missing log
-  mapfile -t missing < <(missing_packages "$@")
+  mapfile -t missing < <(missing_packages)
   ((${#missing[@]})) || return 0
   if ((EUID != 0)); then
     printf 'Packages are missing. As root: apt-get install --no-install-recommends %s\n' "${missing[*]}" >&2

@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/packages.sh
 
-install_packages python3 g++-aarch64-linux-gnu qemu-user  # for the tests of the Python module and of the ring on aarch64
+packages+=(python3 g++-aarch64-linux-gnu qemu-user)  # tests of the Python module, and of the ring on aarch64
+install_packages
 cmake --preset release
 cmake --build --preset release
 ctest --preset release --no-tests=error

@@ -66,11 +66,12 @@ void Drain::resume(std::uint32_t index) {
   } else if (stored < lane.released) {
     // Another database has stored these, if the tail can be believed: a released record, or the one a lap later,
     // is in its slot.
-    const auto seq = consumer_.used(index) ? ring::words::load(consumer_.lane(index).slot(lane.released).seq) : 0;
     const auto view = consumer_.lane(index);
-    const bool being_written = seq == 0 && view.mode == ring::abi::Mode::overwrite_oldest;
+    const auto seq = consumer_.used(index) ? ring::words::load(view.slot(lane.released).seq) : 0;
+    const bool being_written = seq == 0 && view.mode == ring::abi::Mode::overwrite_oldest &&
+                               consumer_.used(index) && ring::find_head(view) > lane.released;
     const bool believable = seq >= lane.released && (seq - lane.released) % view.capacity == 0;
-    if (lane.released > ring::sequence_max || !(believable || being_written))
+    if (lane.released - stored > losses_believable || !(believable || being_written))
       quarantine(lane, "its tail " + std::to_string(lane.released) + " is ahead of its records");
   }
 }
@@ -86,8 +87,16 @@ struct Drain::Sink {
   Drain& self;
   Lane& lane;
   Batch& batch;
-  void record(const ring::RecordCopy& record) { self.take_record(lane, record, batch); }
+  void record(const ring::RecordCopy& record) {
+    if (lane.quarantined) return;
+    self.take_record(lane, record, batch);
+    if (!lane.quarantined) lane.cursor.next_seq = record.seq + 1;
+  }
   void overwritten(std::uint64_t first, std::uint64_t count) {
+    if (lane.quarantined) return;
+    if (count > losses_believable)
+      return self.quarantine(lane, "record " + std::to_string(first) + " is overtaken by " + std::to_string(count));
+    lane.cursor.next_seq = first + count;
     auto& ledger = lane.ledger;
     if (ledger.overwritten == 0) ledger.overwritten_first = first;
     ledger.overwritten += count;
@@ -106,8 +115,10 @@ bool Drain::drain(Batch& batch, std::size_t samples_max) {
   }
   if (truncated_) return true;
   bool all_empty = true;
-  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+  for (auto left = lanes_.size(); left > 0; --left) {
     if (batch.samples.size() >= samples_max) return false;
+    const auto i = turn_;
+    turn_ = (turn_ + 1) % consumer_.lanes();
     if (consumer_.used(i)) all_empty &= drain_lane(i, batch);
   }
   return all_empty;
@@ -125,18 +136,36 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
   // Both before the records: see Consumer::losses.
   const auto counts = consumer_.losses(index);
   const auto controls = ring::words::load(consumer_.lane(index).header->controls, std::memory_order_acquire);
-  const bool empty = consumer_.drain(index, lane.cursor.next_seq, turn_records, Sink{*this, lane, batch});
-  if (empty) {
+  const auto view = consumer_.lane(index);
+  // No producer of a drop-newest lane is further ahead of the tail than the lane is long.
+  const auto records_max = view.mode == ring::abi::Mode::drop_newest
+                               ? std::min(turn_records, lane.released + view.capacity + 1 - lane.cursor.next_seq)
+                               : turn_records;
+  auto next = lane.cursor.next_seq;
+  bool empty = consumer_.drain(index, next, records_max, Sink{*this, lane, batch}) || records_max < turn_records;
+  if (empty && !lane.quarantined) {
     take_counters(lane, counts, batch);
     take_overwritten(lane, controls, batch);
-    const auto view = consumer_.lane(index);
-    const auto seq = ring::words::load(view.slot(lane.cursor.next_seq).seq);
-    if (view.mode == ring::abi::Mode::drop_newest && seq > lane.cursor.next_seq)
-      quarantine(lane, "record " + std::to_string(lane.cursor.next_seq) + "'s slot holds " + std::to_string(seq));
+    empty = !pass_gap(lane, view, batch);
   }
   if (lane.cursor.next_seq != before) lane.changed = true;
-  if (lane.cursor.next_seq > ring::sequence_max) quarantine(lane, "its sequences are beyond any producer's");
-  return empty;
+  return empty || lane.quarantined;
+}
+
+/// The lane is read to its end: what the next record's slot holds instead must be a producer's as well. A record
+/// that is missing while the one behind it is there was damaged: it is passed by, and counted.
+bool Drain::pass_gap(Lane& lane, const ring::LaneView& view, Batch& batch) {
+  const auto next = lane.cursor.next_seq;
+  const auto behind = ring::words::load(view.slot(next + 1).seq, std::memory_order_acquire);  // SYNC record
+  const auto seq = ring::words::load(view.slot(next).seq);
+  if (seq > next && !ring::is_later_lap(view, next, seq))
+    quarantine(lane, "record " + std::to_string(next) + "'s slot holds " + std::to_string(seq));
+  else if (behind == next + 1 && seq != next && view.mode == ring::abi::Mode::drop_newest) {
+    lose(lane, batch, Loss::corrupt, 1, next, next, ring::clock_ns(CLOCK_REALTIME));
+    lane.cursor.next_seq = next + 1;
+    return true;
+  }
+  return false;
 }
 
 void Drain::take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch) {
@@ -168,10 +197,11 @@ void Drain::take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch
 
 void Drain::take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch) {
   // What the owner before left uncounted belongs to it, and the new one tells its own losses from here on.
+  for (std::uint32_t r = 0; r < ring::abi::producer_losses; ++r)
+    if (epoch.losses[r] > lane.ledger.counted[r] + losses_believable)
+      return quarantine(lane, "an epoch tells of " + std::to_string(epoch.losses[r]) + " losses");
   for (std::uint32_t r = 0; r < ring::abi::producer_losses; ++r) {
     if (epoch.losses[r] > lane.ledger.counted[r]) {
-      if (epoch.losses[r] - lane.ledger.counted[r] > losses_believable)
-        return quarantine(lane, "an epoch tells of " + std::to_string(epoch.losses[r]) + " losses");
       lose(lane, batch, Loss{r}, epoch.losses[r] - lane.ledger.counted[r], epoch.seq, epoch.seq,
            epoch.holder.since_ns);
       lane.ledger.counted[r] = epoch.losses[r];
@@ -239,15 +269,17 @@ void Drain::lose(Lane& lane, Batch& batch, Loss reason, std::uint64_t count, std
                  std::uint64_t last_seq, std::int64_t time_ns) {
   lane.cursor.lost += count;
   lane.changed = true;
-  if (lane.loss_rows >= loss_rows_max) {
-    for (auto row = batch.losses.rbegin(); row != batch.losses.rend(); ++row)
-      if (row->lane == lane.cursor.lane && row->ring == ring_id_ && row->producer == lane.cursor.producer &&
-          row->reason == reason) {
-        row->count += count;
-        row->last_seq = last_seq;
-        return;
-      }
+  auto& at = lane.loss_row[static_cast<std::size_t>(reason)];
+  if (lane.loss_rows >= loss_rows_max && at < batch.losses.size()) {
+    auto& row = batch.losses[at];
+    if (row.lane == lane.cursor.lane && row.ring == ring_id_ && row.producer == lane.cursor.producer &&
+        row.reason == reason) {
+      row.count += count;
+      row.last_seq = last_seq;
+      return;
+    }
   }
+  at = batch.losses.size();
   ++lane.loss_rows;
   batch.losses.push_back({ring_id_, lane.cursor.lane, lane.cursor.producer, reason, count, first_seq, last_seq,
                           time_ns});
@@ -266,7 +298,7 @@ void Drain::release() {
     auto& lane = lanes_[i];
     lane.loss_rows = 0;
     lane.changed = false;
-    if (lane.cursor.next_seq - 1 != lane.released)
+    if (!lane.quarantined && lane.cursor.next_seq - 1 != lane.released)
       consumer_.release(i, lane.released = lane.cursor.next_seq - 1);
   }
 }
@@ -281,7 +313,8 @@ bool Drain::finished() const noexcept {
 
 double Drain::fullness() const noexcept {
   std::uint64_t most = 0;
-  for (const auto& lane : lanes_) most = std::max(most, lane.cursor.next_seq - 1 - lane.released);
+  for (const auto& lane : lanes_)
+    if (!lane.quarantined) most = std::max(most, lane.cursor.next_seq - 1 - lane.released);
   return static_cast<double>(most) / static_cast<double>(consumer_.segment().geometry().lane_records);
 }
 

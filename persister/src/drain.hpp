@@ -18,7 +18,7 @@ namespace ringdown {
 inline constexpr std::size_t loss_rows_max = 64;
 /// Most records taken from one lane before the next lane's turn.
 inline constexpr std::uint64_t turn_records = 4096;
-/// More losses than this between two looks at a lane's counters: something else has written to them.
+/// More losses than this between two looks at a lane: something else than a producer has written there.
 inline constexpr std::uint64_t losses_believable = std::uint64_t{1} << 48;
 
 class Drain {
@@ -61,6 +61,7 @@ class Drain {
     std::uint64_t arena_read = 0;       // bytes
     std::uint64_t released = 0;         // last sequence
     std::size_t loss_rows = 0;          // in the present batch
+    std::array<std::size_t, 16> loss_row{};  // by reason: the last one's place in the batch
     bool changed = false;
     bool quarantined = false;  // not believed any more, and not read
   };
@@ -69,6 +70,7 @@ class Drain {
   bool drain_lane(std::uint32_t index, Batch& batch);
   void resume(std::uint32_t index);
   void quarantine(Lane& lane, const std::string& why);
+  bool pass_gap(Lane& lane, const ring::LaneView& view, Batch& batch);
   void take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch);
   void take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch);
   void take_counters(Lane& lane, const ring::LossCounts& counts, Batch& batch);
@@ -84,6 +86,7 @@ class Drain {
   Catalog& catalog_;
   std::int64_t ring_id_;
   std::vector<Lane> lanes_;
+  std::uint32_t turn_ = 0;  // the lane that comes next, also when a full batch ends a round early
 };
 
 }  // namespace ringdown

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "batch.hpp"
@@ -74,7 +75,8 @@ void Fold::add(std::span<const std::byte> blob) {
     Rollup* rollup = nullptr;
     std::int64_t bucket_ns = 0;
     for (std::uint32_t i = 0; i < column.count; ++i) {
-      const auto time_ns = column.time_ns(i);
+      // Behind the earliest whole bucket there is none.
+      const auto time_ns = std::max(column.time_ns(i), std::numeric_limits<std::int64_t>::min() + width_ns_);
       if (!rollup || time_ns < bucket_ns || time_ns - bucket_ns >= width_ns_) {
         auto remainder = time_ns % width_ns_;
         if (remainder < 0) remainder += width_ns_;

@@ -59,13 +59,14 @@ void Loop::run() {
     const auto round = Clock::now() + settings_.round;
     const bool all_drained = drain();
     commit_if_due(all_drained);
+    // One slice of each even while a producer floods a lane; more of them only when there is time.
+    bool folded = fold_slice(Clock::now(), settings_.until_idle);
+    checkpoint_if_due();
+    follow_rings(Clock::now());
     if (!all_drained && trouble_.empty()) {
       if (wait(Clock::now())) return stop();
       continue;
     }
-    bool folded = fold_slice(Clock::now(), settings_.until_idle);
-    checkpoint_if_due();
-    follow_rings(Clock::now());
     if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return stop();
     while (folded && Clock::now() < round) folded = fold_slice(Clock::now(), settings_.until_idle);
     const bool in_a_hurry = settings_.until_idle && trouble_.empty();

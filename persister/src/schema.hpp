@@ -16,7 +16,6 @@ PRAGMA journal_mode = WAL;
 
 inline constexpr const char* every_open = R"sql(
 PRAGMA synchronous = NORMAL;
-PRAGMA wal_autocheckpoint = 0;
 PRAGMA mmap_size = 0;
 PRAGMA temp_store = MEMORY;
 )sql";

@@ -83,6 +83,8 @@ Database::Database(const std::string& path, Access access) : path_(path) {
   if (code != SQLITE_OK) fail(code, "open");
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, 2000);
+  // Takes the place of SQLite's own autocheckpoint, which is such a hook as well: PRAGMA wal_autocheckpoint, even
+  // with 0, would remove this one.
   sqlite3_wal_hook(
       raw,
       [](void* self, sqlite3*, const char*, int pages) {

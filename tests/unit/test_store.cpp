@@ -26,9 +26,21 @@ TEST_CASE("a new database has the settings that must be set before its first pag
   auto& db = store.database();
   CHECK(db.query_integer("PRAGMA auto_vacuum") == 2);
   CHECK(db.query_integer("SELECT journal_mode = 'wal' FROM pragma_journal_mode") == 1);
-  CHECK(db.query_integer("PRAGMA wal_autocheckpoint") == 0);
   CHECK(db.query_integer("PRAGMA synchronous") == 1);
   CHECK(db.query_integer("PRAGMA user_version") == 1);
+}
+
+TEST_CASE("commits are counted in pages of the WAL and only a checkpoint of ours empties it", "[store]") {
+  const auto path = support::unique_folder() / "m.db";
+  Store store(path);
+  store.ring_id("plant", "ab", 1);
+  Batch batch = one_sample();
+  batch.samples.assign(400'000, {5, 1.5, 1});  // 6.4 MB: beyond the 1000 pages of SQLite's own checkpoint
+  store.commit(batch);
+  CHECK(store.database().wal_pages() > 1500);
+  CHECK(std::filesystem::file_size(path.string() + "-wal") > 6'000'000);
+  CHECK(store.database().checkpoint_passive() == 0);
+  CHECK(store.database().wal_pages() == 0);
 }
 
 TEST_CASE("a batch is stored whole with its cursor", "[store]") {
