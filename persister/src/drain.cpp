@@ -135,7 +135,8 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
   }
   // Both before the records: see Consumer::losses.
   const auto counts = consumer_.losses(index);
-  const auto controls = ring::words::load(consumer_.lane(index).header->controls, std::memory_order_acquire);
+  const auto controls =
+      ring::words::load(consumer_.lane(index).header->controls, std::memory_order_acquire) & 0xffff'ffff;
   const auto view = consumer_.lane(index);
   // No producer of a drop-newest lane is further ahead of the tail than the lane is long.
   const auto records_max = view.mode == ring::abi::Mode::drop_newest

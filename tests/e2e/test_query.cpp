@@ -315,7 +315,7 @@ TEST_CASE("a tier gives the buckets that overlap the range", "[query]") {
   CHECK(counts("1763990000", "1764000000") == "");
 }
 
-TEST_CASE("--last counts back from now and is ten minutes unless said otherwise", "[query]") {
+TEST_CASE("option --last counts back from now and is ten minutes unless said otherwise", "[query]") {
   const Folder folder;
   const auto db = (folder.path / "recent.db").string();
   const auto now_ns = ring::clock_ns(CLOCK_REALTIME);
@@ -343,7 +343,7 @@ TEST_CASE("--last counts back from now and is ten minutes unless said otherwise"
   CHECK(ages({"--to", "now"}) == "8000.0 5000.0 300.0 5.0 ");
 }
 
-TEST_CASE("--limit stops after the first rows and says that there are more", "[query]") {
+TEST_CASE("option --limit stops after the first rows and says that there are more", "[query]") {
   const Plant plant;
   auto r = plant.all({"--limit", "2", "--format", "csv", "rtt_ms"});
   CHECK(std::count(r.out.begin(), r.out.end(), '\n') == 3);
@@ -484,7 +484,7 @@ TEST_CASE("wrong usage has status 2 and says what was expected", "[query]") {
   CHECK(query(plant, {"rtt_ms"}).status == 2);  // no --db
 }
 
-TEST_CASE("--help tells examples, units and exit codes", "[query]") {
+TEST_CASE("option --help tells examples, units and exit codes", "[query]") {
   const auto r = Plant().run({"--help"});
   CHECK(r.status == 0);
   CHECK_THAT(r.out, Contains("Examples:") && Contains("Exit status: 0") && Contains("JSON lines") &&

@@ -82,7 +82,7 @@ struct LaneHeader {
   std::uint64_t claims;      // how many claims this lane has seen
   std::uint64_t arena_epoch;  // how often the arena was started afresh
   std::uint64_t defs_used;    // bytes of the arena that hold definitions; published with release
-  std::uint64_t controls;     // control records ever published in this lane
+  std::uint64_t controls;     // control records ever published (low half), and the low half of the last one's seq
   std::byte pad2[isolation_bytes - 96];
 };
 static_assert(offsetof(LaneHeader, tail) == 128);
@@ -113,6 +113,11 @@ inline constexpr std::uint32_t control_first = 0xffff0000;
 /// A claim writes control_epoch + 0 ... + 6, in this order, before any sample of the new owner (epoch.hpp).
 inline constexpr std::uint32_t control_epoch = control_first;
 inline constexpr std::uint32_t epoch_records = 7;
+/// LaneHeader::controls after control record `seq`, from its value before. One word, so that a claimer can tell
+/// whether its predecessor was killed between publishing a control record and counting it.
+constexpr std::uint64_t count_control(std::uint64_t controls, std::uint64_t seq) noexcept {
+  return ((controls + 1) & 0xffff'ffff) | seq << 32;
+}
 /// In part 0's arena epoch: this claim started the arena afresh, so older records mean other definitions.
 inline constexpr std::uint64_t epoch_fresh_arena = std::uint64_t{1} << 63;
 /// Most series that one producer may define, and most that one arena may hold.

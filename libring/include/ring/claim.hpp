@@ -59,6 +59,13 @@ inline std::optional<Claim> take(const Segment& segment, std::uint32_t index, co
   claim.next = find_head(lane);
   if (claim.next > sequence_max) return {};
 
+  const auto last = claim.next - 1;
+  RecordCopy newest;
+  const auto controls = words::load(header.controls);
+  if (last > 0 && controls >> 32 != (last & 0xffff'ffff) && read(lane, last, newest) == Read::record &&
+      newest.is_control())  // its owner was killed before it could count it
+    words::store(header.controls, abi::count_control(controls, last), std::memory_order_release);
+
   const auto used = words::load(header.defs_used);
   const bool same_name = read_identity(header.owner).name_bytes == me.name_bytes;
   const bool stored = claim.next == tail + 1;

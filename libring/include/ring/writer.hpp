@@ -212,7 +212,8 @@ class Writer {
     for (std::uint32_t part = 0; part < abi::epoch_records; ++part) {
       const auto payload = epoch_part(epoch_, part);
       put(n + part, payload.time_ns, payload.value, abi::control_epoch + part);
-      words::store(header_->controls, words::load(header_->controls) + 1, std::memory_order_release);
+      words::store(header_->controls, abi::count_control(words::load(header_->controls), n + part),
+                   std::memory_order_release);
     }
     epoch_due_ = false;
     next_.store(n + abi::epoch_records, std::memory_order_relaxed);
