@@ -183,12 +183,15 @@ void HostileRing::publish(std::uint32_t index, std::uint64_t value, std::uint64_
   put(slot.value, value);
   put(slot.series, series);
   std::atomic_ref(slot.seq).store(seq, std::memory_order_release);
-  if (series % (std::uint64_t{1} << 32) >= ring::abi::control_first) put(lane.header->controls, get(lane.header->controls) + 1);
+  auto& controls = lane.header->controls;
+  if (series % (std::uint64_t{1} << 32) >= ring::abi::control_first)
+    put(controls, ring::abi::count_control(get(controls), seq));
 }
 
 void HostileRing::seal_header() const noexcept {
   auto& h = segment_.header();
-  h.checksum = ring::abi::fnv1a(reinterpret_cast<const std::byte*>(&h) + 8, offsetof(ring::abi::SegmentHeader, checksum) - 8);
+  constexpr auto bytes = offsetof(ring::abi::SegmentHeader, checksum) - sizeof h.magic;
+  h.checksum = ring::abi::fnv1a(reinterpret_cast<const std::byte*>(&h) + sizeof h.magic, bytes);
 }
 
 /// Makes the checksum of the definition around `offset` right again.
