@@ -184,7 +184,7 @@ void print_header(const ring::Segment& segment, std::size_t used) {
              g.lane_records, g.mode == ring::abi::Mode::drop_newest ? "drop-newest" : "overwrite-oldest",
              ringdown::local_time(segment.created_ns(), 0));
   if (ring::lock::is_held(segment.descriptor(), ring::abi::lock_reader))
-    fmt::print("drained by {} (pid {}) since {}\n", reader.name(), reader.pid, ringdown::local_time(reader.since_ns, 0));
+    fmt::print("drained by {} since {}\n", reader.text(), ringdown::local_time(reader.since_ns, 0));
   else
     fmt::print("nobody drains it; start: ring-persister --ring {} --db FILE\n", segment.ring());
 }
@@ -195,7 +195,8 @@ void print_table(const ring::Segment& segment, const std::vector<LaneReport>& la
   fmt::print("\n{:>4}  {:<16} {:>8} {:<5} {:>12} {:>12} {:>8} {:>10}  {}\n", "LANE", "OWNER", "PID", "", "WRITTEN",
              "STORED", "WAITING", "RATE/s", "LOST");
   for (const auto& lane : lanes)
-    fmt::print("{:>4}  {:<16} {:>8} {:<5} {:>12} {:>12} {:>8} {:>10.1f}  {}\n", lane.index, lane.owner.name(),
+    fmt::print("{:>4}  {:<16} {:>8} {:<5} {:>12} {:>12} {:>8} {:>10.1f}  {}\n", lane.index,
+               lane.owner.pid ? lane.owner.name() : "(unknown)",
                lane.owner.pid, lane.alive ? "alive" : "dead", lane.written, lane.stored, lane.waiting(), lane.rate_hz,
                lost_text(lane));
   std::size_t shown = 0, total = 0;

@@ -15,8 +15,10 @@ nlohmann::json ledger_json(const auto& ledger) {
   for (std::uint32_t r = 0; r < ledger.counted.size(); ++r)
     if (ledger.counted[r] || ledger.told[r])
       out[std::to_string(r)] = {ledger.counted[r], ledger.told[r]};
-  if (ledger.overwritten) out["overwritten"] = {ledger.overwritten, ledger.overwritten_first, ledger.overwritten_last};
-  out["controls"] = ledger.controls;
+  if (ledger.overwritten)
+    out["overwritten"] = {ledger.overwritten, ledger.overwritten_first, ledger.overwritten_last,
+                          ledger.overwritten_producer, ledger.owner_gone ? 1 : 0};
+  out["controls"] = {ledger.controls, ledger.last_control};
   return out;
 }
 
@@ -24,7 +26,7 @@ void read_ledger(const std::string& text, auto& ledger) {
   const auto json = nlohmann::json::parse(text);
   const auto word = [&](const std::string& key, std::size_t i) {
     const auto at = json.find(key);
-    return at == json.end() ? 0 : at->is_array() ? at->at(i).template get<std::uint64_t>() : at->template get<std::uint64_t>();
+    return at == json.end() ? 0 : at->at(i).template get<std::uint64_t>();
   };
   for (std::uint32_t r = 0; r < ledger.counted.size(); ++r) {
     ledger.counted[r] = word(std::to_string(r), 0);
@@ -33,7 +35,10 @@ void read_ledger(const std::string& text, auto& ledger) {
   ledger.overwritten = word("overwritten", 0);
   ledger.overwritten_first = word("overwritten", 1);
   ledger.overwritten_last = word("overwritten", 2);
+  ledger.overwritten_producer = static_cast<std::int64_t>(word("overwritten", 3));
+  ledger.owner_gone = word("overwritten", 4) != 0;
   ledger.controls = word("controls", 0);
+  ledger.last_control = word("controls", 1);
 }
 
 }  // namespace
@@ -98,12 +103,16 @@ struct Drain::Sink {
       return self.quarantine(lane, "record " + std::to_string(first) + " is overtaken by " + std::to_string(count));
     lane.cursor.next_seq = first + count;
     auto& ledger = lane.ledger;
-    if (ledger.overwritten == 0) ledger.overwritten_first = first;
+    if (ledger.overwritten == 0) {
+      ledger.overwritten_first = first;
+      ledger.overwritten_producer = lane.cursor.producer;
+    }
+    ledger.owner_gone = true;
     ledger.overwritten += count;
     ledger.overwritten_last = first + count;
     lane.changed = true;
-    lane.series.clear();  // an epoch that started the arena afresh may be among them
-    lane.arena_read = 0;
+    // An epoch that started the arena afresh may be among them.
+    self.enter_arena(lane, ring::words::load(self.consumer_.lane(lane.cursor.lane).header->arena_epoch));
   }
 };
 
@@ -132,12 +141,16 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
     lose(lane, batch, Loss::skipped, lane.released - (before - 1), before, lane.released + 1,
          ring::clock_ns(CLOCK_REALTIME));
     lane.cursor.next_seq = lane.released + 1;
+    lane.controls_known = false;  // how many were among the skipped is not known
+    lane.ledger.owner_gone = true;
   }
   // Both before the records: see Consumer::losses.
   const auto counts = consumer_.losses(index);
-  const auto controls =
-      ring::words::load(consumer_.lane(index).header->controls, std::memory_order_acquire) & 0xffff'ffff;
   const auto view = consumer_.lane(index);
+  lane.controls_word = ring::words::load(view.header->controls, std::memory_order_acquire);
+  // A producer counts each before the next: of those seen earlier, only the last can be uncounted (for ever, if
+  // its writer was killed and nobody has claimed the lane since).
+  lane.uncounted = ring::abi::is_uncounted(lane.controls_word, lane.ledger.last_control) ? 1 : 0;
   // No producer of a drop-newest lane is further ahead of the tail than the lane is long.
   const auto records_max = view.mode == ring::abi::Mode::drop_newest
                                ? std::min(turn_records, lane.released + view.capacity + 1 - lane.cursor.next_seq)
@@ -146,7 +159,7 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
   bool empty = consumer_.drain(index, next, records_max, Sink{*this, lane, batch}) || records_max < turn_records;
   if (empty && !lane.quarantined) {
     take_counters(lane, counts, batch);
-    take_overwritten(lane, controls, batch);
+    take_overwritten(lane, batch);
     empty = !pass_gap(lane, view, batch);
   }
   if (lane.cursor.next_seq != before) lane.changed = true;
@@ -184,6 +197,8 @@ void Drain::take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch
   }
   if (record.is_control()) {
     ++lane.ledger.controls;
+    lane.ledger.last_control = record.seq;
+    lane.uncounted += ring::abi::is_uncounted(lane.controls_word, record.seq);
     if (lane.epochs.take(record)) take_epoch(lane, lane.epochs.epoch(), batch);
     return;
   }
@@ -210,11 +225,20 @@ void Drain::take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch) {
     lane.ledger.told[r] = epoch.losses[r];
   }
   lane.cursor.producer = catalog_.new_producer_id();
+  lane.ledger.owner_gone = false;
   batch.producers.push_back({lane.cursor.producer, ring_id_, lane.cursor.lane, epoch.seq, epoch.holder});
-  // The arena may have been started afresh, and another owner's definitions follow.
+  lane.changed = true;
+  enter_arena(lane, epoch.arena_epoch);
+}
+
+/// Forgets the lane's definitions when others follow. A claim starts the arena afresh only after a release, so
+/// more often than once (and once more to learn the first number) is no producer's work.
+void Drain::enter_arena(Lane& lane, std::uint64_t epoch) {
+  if (epoch == lane.arena_epoch) return;
+  lane.arena_epoch = epoch;
   lane.series.clear();
   lane.arena_read = 0;
-  lane.changed = true;
+  if (++lane.arena_changes > 2) quarantine(lane, "its arena was started afresh before its records were stored");
 }
 
 /// The lane is read to its end: what its counters say beyond the records is lost before the next record.
@@ -230,20 +254,25 @@ void Drain::take_counters(Lane& lane, const ring::LossCounts& counts, Batch& bat
 }
 
 /// The lane is read to its end: the control records that we have not seen were among the overwritten.
-void Drain::take_overwritten(Lane& lane, std::uint64_t controls, Batch& batch) {
+void Drain::take_overwritten(Lane& lane, Batch& batch) {
   auto& ledger = lane.ledger;
-  if (ledger.overwritten == 0) return;
-  const auto unseen = controls > ledger.controls ? std::min(controls - ledger.controls, ledger.overwritten) : 0;
-  ledger.controls += unseen;
+  constexpr auto wrapped = 64 - ring::abi::control_count_bits;
+  const auto missing = static_cast<std::int64_t>((lane.controls_word - (ledger.controls - lane.uncounted)) << wrapped) >>
+                       wrapped;
+  const bool known = std::exchange(lane.controls_known, true);
+  const auto unseen =
+      known ? std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(missing, 0)), ledger.overwritten) : 0;
+  ledger.controls += known ? unseen : static_cast<std::uint64_t>(missing);
   if (ledger.overwritten > unseen)
     lose(lane, batch, Loss::overwritten, ledger.overwritten - unseen, ledger.overwritten_first,
-         ledger.overwritten_last, ring::clock_ns(CLOCK_REALTIME));
+         ledger.overwritten_last, ring::clock_ns(CLOCK_REALTIME), ledger.overwritten_producer);
   ledger.overwritten = 0;
-  if (unseen > 0) take_owner(lane, batch);
+  if (unseen > 0 || !known) take_owner(lane, batch);
 }
 
-/// The epoch that named the present owner is gone: the lane's header still names it.
+/// If the epoch that named the present owner is gone, the lane's header still names it.
 void Drain::take_owner(Lane& lane, Batch& batch) {
+  if (!std::exchange(lane.ledger.owner_gone, false)) return;
   ring::Holder owner = ring::read_identity(consumer_.lane(lane.cursor.lane).header->owner);
   lane.cursor.producer = catalog_.new_producer_id();
   batch.producers.push_back({lane.cursor.producer, ring_id_, lane.cursor.lane, lane.cursor.next_seq, owner});
@@ -267,14 +296,14 @@ void Drain::read_definitions(Lane& lane, Batch& batch) {
 }
 
 void Drain::lose(Lane& lane, Batch& batch, Loss reason, std::uint64_t count, std::uint64_t first_seq,
-                 std::uint64_t last_seq, std::int64_t time_ns) {
+                 std::uint64_t last_seq, std::int64_t time_ns, std::optional<std::int64_t> producer) {
+  const auto whose = producer.value_or(lane.cursor.producer);
   lane.cursor.lost += count;
   lane.changed = true;
   auto& at = lane.loss_row[static_cast<std::size_t>(reason)];
   if (lane.loss_rows >= loss_rows_max && at < batch.losses.size()) {
     auto& row = batch.losses[at];
-    if (row.lane == lane.cursor.lane && row.ring == ring_id_ && row.producer == lane.cursor.producer &&
-        row.reason == reason) {
+    if (row.lane == lane.cursor.lane && row.ring == ring_id_ && row.producer == whose && row.reason == reason) {
       row.count += count;
       row.last_seq = last_seq;
       return;
@@ -282,8 +311,7 @@ void Drain::lose(Lane& lane, Batch& batch, Loss reason, std::uint64_t count, std
   }
   at = batch.losses.size();
   ++lane.loss_rows;
-  batch.losses.push_back({ring_id_, lane.cursor.lane, lane.cursor.producer, reason, count, first_seq, last_seq,
-                          time_ns});
+  batch.losses.push_back({ring_id_, lane.cursor.lane, whose, reason, count, first_seq, last_seq, time_ns});
 }
 
 void Drain::add_cursors(Batch& batch) const {
@@ -298,6 +326,7 @@ void Drain::release() {
   for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
     auto& lane = lanes_[i];
     lane.loss_rows = 0;
+    lane.arena_changes = 0;
     lane.changed = false;
     if (!lane.quarantined && lane.cursor.next_seq - 1 != lane.released)
       consumer_.release(i, lane.released = lane.cursor.next_seq - 1);

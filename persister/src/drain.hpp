@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,14 +52,22 @@ class Drain {
     // overwrite_oldest: records that were gone before we came, not in a row yet. How many of them were control
     // records is only known once the lane is read to its end.
     std::uint64_t overwritten = 0, overwritten_first = 0, overwritten_last = 0;
-    std::uint64_t controls = 0;  // control records seen, or known to be among the overwritten
+    std::int64_t overwritten_producer = 0;  // whose the first of them was
+    bool owner_gone = false;                // no epoch has come behind them that names the owner
+    std::uint64_t controls = 0;             // control records seen, or known to be among the overwritten
+    std::uint64_t last_control = 0;         // the last one seen
   };
   struct Lane {
     CursorRow cursor;
     Ledger ledger;
     ring::EpochReader epochs;
     std::vector<std::uint32_t> series;  // database ids, by id in the lane's arena
+    std::uint64_t arena_epoch = 0;      // the arena that `series` is from
     std::uint64_t arena_read = 0;       // bytes
+    int arena_changes = 0;              // since the last release
+    std::uint64_t controls_word = 0;    // the header's, read before this turn's records
+    std::uint64_t uncounted = 0;        // control records seen that it does not count yet
+    bool controls_known = true;         // whether ledger.controls has all up to the cursor
     std::uint64_t released = 0;         // last sequence
     std::size_t loss_rows = 0;          // in the present batch
     std::array<std::size_t, 16> loss_row{};  // by reason: the last one's place in the batch
@@ -74,11 +83,13 @@ class Drain {
   void take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch);
   void take_epoch(Lane& lane, const ring::Epoch& epoch, Batch& batch);
   void take_counters(Lane& lane, const ring::LossCounts& counts, Batch& batch);
-  void take_overwritten(Lane& lane, std::uint64_t controls, Batch& batch);
+  void take_overwritten(Lane& lane, Batch& batch);
   void take_owner(Lane& lane, Batch& batch);
+  void enter_arena(Lane& lane, std::uint64_t epoch);
   void read_definitions(Lane& lane, Batch& batch);
+  /// `producer`: whose loss it is, if not the lane's present one's.
   void lose(Lane& lane, Batch& batch, ring::abi::Loss reason, std::uint64_t count, std::uint64_t first_seq,
-            std::uint64_t last_seq, std::int64_t time_ns);
+            std::uint64_t last_seq, std::int64_t time_ns, std::optional<std::int64_t> producer = {});
 
   ring::Consumer consumer_;
   BusGuard guard_;

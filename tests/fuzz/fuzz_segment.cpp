@@ -5,8 +5,8 @@
 //   2. a call of Drain::drain loads a bounded number of words, whatever they hold;
 //   3. every sample in a batch has a series that the catalog knows and a finite value;
 //   4. between two releases a drop-newest ring gives no more samples than its lanes hold;
-//   5. stored and lost in the cursors are the sums of the samples and of the loss rows, every number fits SQLite's
-//      integers, and no cursor goes back;
+//   5. stored and lost in the cursors are the sums of the samples and of the loss rows, neither they nor the
+//      sequences are beyond any producer's, and no cursor goes back;
 //   6. a lane that nobody damaged is stored to its end, whatever the others hold;
 //   7. what was read can be packed into a blob and committed.
 #include <spdlog/spdlog.h>
@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -236,11 +235,12 @@ class Execution {
       require(since_release_ <= std::uint64_t{geometry.lanes} * geometry.lane_records, "no more samples than slots");
     batch_.cursors.clear();
     drain_->add_cursors(batch_);
-    constexpr auto integer_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    constexpr auto losses_max = losses_believable << 8;  // the pokes of a program can lie some hundred times
     for (const auto& row : batch_.cursors) {
       auto& cursor = live_.cursors[row.lane];
       require(row.next_seq >= cursor.next_seq, "a cursor does not go back");
-      require(row.next_seq <= integer_max && row.lost <= integer_max, "a cursor fits SQLite's integers");
+      require(row.next_seq <= ring::sequence_max + 1, "a cursor is one that producers can reach");
+      require(row.lost <= losses_max, "losses are as many as producers can have");
       cursor = row;
     }
     std::uint64_t stored = 0, lost = 0, loss_rows = 0;

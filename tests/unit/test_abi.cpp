@@ -87,5 +87,5 @@ TEST_CASE("ABI 1.0: a definition and a record have exactly these bytes in the ob
   CHECK(std::string(slot, 8) == "\x08\x07\x06\x05\x04\x03\x02\x01");
   CHECK(std::string(slot + 8, 8) == std::string("\0\0\0\0\0\0\xf0\x3f", 8));
   CHECK(std::string(slot + 16, 16) == std::string("\0\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0", 16));
-  CHECK(object.substr(4096 + 344, 8) == std::string("\x07\0\0\0\x07\0\0\0", 8));  // controls
+  CHECK(object.substr(4096 + 344, 8) == std::string("\x07\0\0\x07\0\0\0\0", 8));  // controls
 }

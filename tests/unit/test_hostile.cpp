@@ -227,17 +227,31 @@ TEST_CASE("an epoch that tells of losses that cannot be quarantines its lane at 
   f.check_the_other();
 }
 
-TEST_CASE("an owner whose identity stays half-written is read all the same", "[hostile]") {
+TEST_CASE("an arena that changes again and again is not read each time", "[hostile]") {
+  HostileFixture f;
+  f.bad.reset();
+  f.round();
+  auto seq = std::uint64_t{18};
+  for (std::uint64_t arena = 1; arena < 8; ++arena)
+    for (std::uint32_t part = 0; part < ring::abi::epoch_records; ++part, ++seq)
+      ring::publish(f.lane.slot(seq), seq, 0, part == 0 ? arena : 0, ring::abi::control_epoch + part);
+  f.round();
+  f.check_quarantined("its arena was started afresh");
+  f.check_the_other();
+}
+
+TEST_CASE("an owner whose identity stays half-written is nobody, and is read all the same", "[hostile]") {
   HostileFixture f(Mode::overwrite_oldest);
   HostileFixture::push(*f.bad, 200);  // its epoch is gone: the header names it
   store(f.lane.header->owner.version, 7);
   store(f.segment.header().reader.version, 7);
   f.round();
-  CHECK(f.query("SELECT count(*) FROM producers WHERE lane = 0 AND name = 'bad'") == 1);
+  CHECK(f.query("SELECT count(*) FROM producers WHERE lane = 0 AND name = '' AND pid = 0") == 1);
+  CHECK(f.stored(0) == 64);
   CHECK(f.stored(1) == 10);
   const auto shown = support::run({RING_INSPECT_PATH, f.name});
   CHECK(shown.status == 0);
-  CHECK_THAT(shown.output, Contains("bad") && Contains("good"));
+  CHECK_THAT(shown.output, Contains("(unknown)") && !Contains("bad") && Contains("good"));
 }
 
 TEST_CASE("a lane that was claimed but never reserved is empty", "[hostile]") {

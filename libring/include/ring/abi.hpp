@@ -82,7 +82,7 @@ struct LaneHeader {
   std::uint64_t claims;      // how many claims this lane has seen
   std::uint64_t arena_epoch;  // how often the arena was started afresh
   std::uint64_t defs_used;    // bytes of the arena that hold definitions; published with release
-  std::uint64_t controls;     // control records ever published (low half), and the low half of the last one's seq
+  std::uint64_t controls;     // control records ever published, and the last one's seq: count_control
   std::byte pad2[isolation_bytes - 96];
 };
 static_assert(offsetof(LaneHeader, tail) == 128);
@@ -113,10 +113,18 @@ inline constexpr std::uint32_t control_first = 0xffff0000;
 /// A claim writes control_epoch + 0 ... + 6, in this order, before any sample of the new owner (epoch.hpp).
 inline constexpr std::uint32_t control_epoch = control_first;
 inline constexpr std::uint32_t epoch_records = 7;
-/// LaneHeader::controls after control record `seq`, from its value before. One word, so that a claimer can tell
-/// whether its predecessor was killed between publishing a control record and counting it.
+/// LaneHeader::controls after control record `seq`, from its value before: the number of control records in the
+/// low 24 bits, the low 40 bits of the last one's sequence above. One word, so that all can tell whether its
+/// writer was killed between publishing a control record and counting it. Both parts wrap around.
+inline constexpr unsigned control_count_bits = 24;
 constexpr std::uint64_t count_control(std::uint64_t controls, std::uint64_t seq) noexcept {
-  return ((controls + 1) & 0xffff'ffff) | seq << 32;
+  constexpr auto count_max = (std::uint64_t{1} << control_count_bits) - 1;
+  return ((controls + 1) & count_max) | seq << control_count_bits;
+}
+/// Whether control record `seq` comes behind the last one that `controls` counts.
+constexpr bool is_uncounted(std::uint64_t controls, std::uint64_t seq) noexcept {
+  const auto last = controls >> control_count_bits << control_count_bits;
+  return static_cast<std::int64_t>((seq << control_count_bits) - last) > 0;
 }
 /// In part 0's arena epoch: this claim started the arena afresh, so older records mean other definitions.
 inline constexpr std::uint64_t epoch_fresh_arena = std::uint64_t{1} << 63;

@@ -62,8 +62,8 @@ inline std::optional<Claim> take(const Segment& segment, std::uint32_t index, co
   const auto last = claim.next - 1;
   RecordCopy newest;
   const auto controls = words::load(header.controls);
-  if (last > 0 && controls >> 32 != (last & 0xffff'ffff) && read(lane, last, newest) == Read::record &&
-      newest.is_control())  // its owner was killed before it could count it
+  if (last > 0 && read(lane, last, newest) == Read::record && newest.is_control() &&
+      abi::is_uncounted(controls, last))  // its owner was killed before it could count it
     words::store(header.controls, abi::count_control(controls, last), std::memory_order_release);
 
   const auto used = words::load(header.defs_used);

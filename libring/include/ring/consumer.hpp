@@ -23,8 +23,8 @@ class Consumer {
   Consumer(std::string_view ring, const Geometry& geometry) : segment_(Segment::open_or_create(ring, geometry)) {
     if (!lock::try_acquire(segment_.descriptor(), abi::lock_reader)) {
       const auto holder = read_identity(segment_.header().reader);
-      throw Error(Failure::busy, "drain ring \"" + segment_.ring() + "\": " + holder.name() + " (pid " +
-                                     std::to_string(holder.pid) + ") drains it already; end that one first");
+      throw Error(Failure::busy, "drain ring \"" + segment_.ring() + "\": " + holder.text() +
+                                     " drains it already; end that one first");
     }
     write_identity(segment_.header().reader, this_process());
   }

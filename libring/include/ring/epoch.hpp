@@ -51,7 +51,8 @@ class EpochReader {
   /// Takes one control record. @return true when it completes an epoch, which is then epoch()
   bool take(const RecordCopy& record) noexcept {
     const auto part = record.series - abi::control_epoch;
-    if (part >= abi::epoch_records || (part != 0 && part != parts_)) {
+    const bool follows = part == parts_ && record.seq == epoch_.seq + part;  // else some are missing between
+    if (part >= abi::epoch_records || (part != 0 && !follows)) {
       parts_ = 0;
       return false;
     }

@@ -71,6 +71,8 @@ struct Holder {
   std::array<char, 16> name_bytes{};
 
   std::string name() const { return {name_bytes.data(), ::strnlen(name_bytes.data(), name_bytes.size())}; }
+  /// For messages.
+  std::string text() const { return pid ? name() + " (pid " + std::to_string(pid) + ")" : "(unknown)"; }
 };
 
 /// Makes a name fit for logs and the database.
@@ -131,10 +133,10 @@ inline void write_identity(abi::Identity& to, const Holder& from) noexcept {
   words::store(to.version, version + 1, std::memory_order_release);  // SYNC identity
 }
 
-/// A consistent copy, or the last attempt's after a bounded number of tries (its holder died half-way).
+/// A consistent copy; an empty one when a bounded number of tries finds none: its writer was killed half-way.
 inline Holder read_identity(const abi::Identity& from) noexcept {
-  Holder out;
   for (int attempt = 0; attempt < 100; ++attempt) {
+    Holder out;
     const auto before = words::load(from.version, std::memory_order_acquire);  // SYNC identity
     const std::uint64_t name[2] = {words::load(from.name[0]), words::load(from.name[1])};
     out.pid = words::load(from.pid);
@@ -143,10 +145,12 @@ inline Holder read_identity(const abi::Identity& from) noexcept {
     out.since_ns = words::load(from.since_ns);
     std::memcpy(out.name_bytes.data(), name, sizeof name);
     words::fence(std::memory_order_acquire);  // SYNC identity
-    if (before % 2 == 0 && words::load(from.version) == before) break;
+    if (before % 2 == 0 && words::load(from.version) == before) {
+      clean_name(out);
+      return out;
+    }
   }
-  clean_name(out);
-  return out;
+  return {};
 }
 
 }  // namespace ring
