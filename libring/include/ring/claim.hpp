@@ -71,8 +71,9 @@ inline std::optional<Claim> take(const Segment& segment, std::uint32_t index, co
   const bool stored = claim.next == tail + 1;
   // Once all is stored nobody reads the old definitions any more: another owner starts the arena afresh.
   if (used > 0 && stored && (!same_name || used > lane.arena_bytes / 4 * 3)) {
-    words::store(header.defs_used, 0);
-    words::store(header.arena_epoch, words::load(header.arena_epoch) + 1, std::memory_order_release);
+    // The number first: whoever finds the arena empty and writes to it does so under the new number.
+    words::store(header.arena_epoch, words::load(header.arena_epoch) + 1);
+    words::store(header.defs_used, 0, std::memory_order_release);
     claim.epoch.fresh_arena = true;
   }
   try {
