@@ -1,8 +1,12 @@
 // inspect.cpp: ring-inspect shows what a ring holds, alive or dead, without touching it.
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -25,12 +29,13 @@ Examples:
   ring-inspect plant --json | jq '.lanes[] | {owner, waiting, lost}'
 
 Sequences count records: samples, and seven epoch records at each claim of a lane. "stored" is what the
-persister has committed; "rate" is samples a second over the last 10 s, by their own time stamps.
+persister has committed; "rate" is samples a second over the last 10 s, by their own time stamps. A PID of another
+namespace (a container) is marked *, and followed by the one it has here if /proc shows it.
 
 Exit status: 0 shown, 1 no such ring or not readable, 2 wrong usage.)";
 
 constexpr std::int64_t rate_window_ns = 10'000'000'000;
-constexpr std::size_t series_shown_max = 60;
+constexpr std::size_t series_shown_max = 60, epochs_shown_max = 8;
 
 struct LaneReport {
   std::uint32_t index = 0;
@@ -41,6 +46,7 @@ struct LaneReport {
   double rate_hz = 0;
   std::vector<ring::Definition> series;
   std::vector<std::optional<double>> last;  // newest value, by series
+  std::vector<ring::Epoch> epochs;          // claims whose records are still there, newest first
   std::string trouble;                      // why the series could not be read
 
   std::uint64_t waiting() const { return written - std::min(written, stored); }
@@ -60,14 +66,34 @@ void for_each_back(const ring::LaneView& lane, std::uint64_t newest, Visit&& vis
     if (ring::read(lane, seq, record) == ring::Read::record && !visit(record)) return;
 }
 
+bool begins_epoch(const ring::RecordCopy& record) { return record.series == ring::abi::control_epoch; }
+
+/// Whether the records before this one mean other definitions than those in the arena.
+bool starts_arena(const ring::RecordCopy& record) {
+  return begins_epoch(record) && (std::bit_cast<std::uint64_t>(record.value) & ring::abi::epoch_fresh_arena);
+}
+
+std::optional<ring::Epoch> epoch_at(const ring::LaneView& view, std::uint64_t seq) {
+  ring::EpochReader reader;
+  ring::RecordCopy record;
+  for (std::uint32_t part = 0; part < ring::abi::epoch_records; ++part)
+    if (ring::read(view, seq + part, record) != ring::Read::record || !record.is_control()) return {};
+    else if (reader.take(record)) return reader.epoch();
+  return {};
+}
+
 void read_records(const ring::LaneView& view, LaneReport& lane) {
   const auto now = ring::clock_ns(CLOCK_REALTIME);
   std::uint64_t recent = 0;
   std::int64_t oldest_ns = now;
   lane.last.resize(lane.series.size());
+  bool decodable = true;
   for_each_back(view, lane.written, [&](const ring::RecordCopy& record) {
+    if (begins_epoch(record))
+      if (const auto epoch = epoch_at(view, record.seq)) lane.epochs.push_back(*epoch);
+    decodable &= !starts_arena(record);
     if (record.is_control()) return true;
-    if (record.series < lane.last.size() && !lane.last[record.series]) lane.last[record.series] = record.value;
+    if (decodable && record.series < lane.last.size() && !lane.last[record.series]) lane.last[record.series] = record.value;
     if (record.time_ns <= now && record.time_ns > now - rate_window_ns) {
       ++recent;
       oldest_ns = std::min(oldest_ns, record.time_ns);
@@ -108,7 +134,7 @@ std::vector<RecordReport> last_records(const ring::Segment& segment, const std::
     std::size_t taken = 0;
     for_each_back(segment.lane(lane.index), lane.written, [&](const ring::RecordCopy& record) {
       if (!record.is_control()) all.push_back({lane.index, record}), ++taken;
-      return taken < count;
+      return taken < count && !starts_arena(record);
     });
   }
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
@@ -119,10 +145,41 @@ std::vector<RecordReport> last_records(const ring::Segment& segment, const std::
   return all;
 }
 
+/// Whether the holder's PID is one of our namespace.
+bool is_here(const ring::Holder& holder) {
+  struct stat ns {};
+  return ::stat("/proc/self/ns/pid", &ns) != 0 || ns.st_ino == holder.pid_namespace;
+}
+
+/// The PID here of a process known by its PID in another namespace; 0 when /proc does not show it.
+pid_t pid_here(const ring::Holder& holder) {
+  if (is_here(holder)) return static_cast<pid_t>(holder.pid);
+  std::error_code error;
+  for (std::filesystem::directory_iterator each("/proc", error), end; !error && each != end; each.increment(error)) {
+    const auto name = each->path().filename().string();
+    if (name.find_first_not_of("0123456789") != name.npos) continue;
+    struct stat ns {};
+    if (::stat((each->path() / "ns/pid").c_str(), &ns) != 0 || ns.st_ino != holder.pid_namespace) continue;
+    std::ifstream status(each->path() / "status");
+    for (std::string line; std::getline(status, line);)  // NSpid: the PIDs from here down to its own namespace
+      if (line.starts_with("NSpid:") && line.ends_with("\t" + std::to_string(holder.pid)))
+        return static_cast<pid_t>(std::stol(name));
+  }
+  return 0;
+}
+
 json to_json(const ring::Holder& holder, bool alive) {
+  const auto here = alive ? pid_here(holder) : 0;
   return {{"name", holder.name()},         {"pid", holder.pid},
           {"pid_namespace", holder.pid_namespace}, {"process_start_ns", holder.process_start_ns},
-          {"since_ns", holder.since_ns},   {"alive", alive}};
+          {"since_ns", holder.since_ns},   {"alive", alive},
+          {"pid_here", here ? json(here) : json()}};
+}
+
+json to_json(const ring::Epoch& epoch, bool alive) {
+  auto out = to_json(epoch.holder, alive);
+  out["seq"] = epoch.seq;
+  return out;
 }
 
 json to_json(const LaneReport& lane) {
@@ -137,6 +194,9 @@ json to_json(const LaneReport& lane) {
   json out{{"lane", lane.index},     {"owner", to_json(lane.owner, lane.alive)}, {"claims", lane.claims},
            {"written", lane.written}, {"stored", lane.stored},    {"waiting", lane.waiting()},
            {"lost", lane.lost},       {"rate_hz", lane.rate_hz},  {"series", std::move(series)}};
+  out["epochs"] = json::array();
+  for (const auto& epoch : lane.epochs)
+    out["epochs"].push_back(to_json(epoch, lane.alive && epoch.seq == lane.epochs.front().seq));
   if (!lane.trouble.empty()) out["trouble"] = lane.trouble;
   return out;
 }
@@ -171,6 +231,15 @@ void print_json(const ring::Segment& segment, const std::vector<LaneReport>& lan
   std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
 }
 
+std::string pid_text(const ring::Holder& holder, bool alive) {
+  if (holder.pid == 0) return "-";
+  if (is_here(holder)) return std::to_string(holder.pid);
+  const auto here = alive ? pid_here(holder) : 0;
+  return std::to_string(holder.pid) + "*" + (here ? " " + std::to_string(here) : "");
+}
+
+std::string name_text(const ring::Holder& holder) { return holder.pid ? holder.name() : "(unknown)"; }
+
 std::string lost_text(const LaneReport& lane) {
   std::string text;
   for (const auto& [reason, count] : lane.lost) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, reason);
@@ -189,16 +258,29 @@ void print_header(const ring::Segment& segment, std::size_t used) {
     fmt::print("nobody drains it; start: ring-persister --ring {} --db FILE\n", segment.ring());
 }
 
+/// The claims that the lanes' records still tell of, where there are more than the present owner's.
+void print_epochs(const std::vector<LaneReport>& lanes) {
+  bool first = true;
+  for (const auto& lane : lanes)
+    for (std::size_t i = 1; i < std::min(lane.epochs.size(), epochs_shown_max); ++i) {
+      if (std::exchange(first, false))
+        fmt::print("\n{:>4}  {:<16} {:>10} {:<23} {:>12}\n", "LANE", "EARLIER OWNER", "PID", "SINCE", "FROM");
+      const auto& epoch = lane.epochs[i];
+      fmt::print("{:>4}  {:<16} {:>10} {:<23} {:>12}\n", lane.index, name_text(epoch.holder), pid_text(epoch.holder, false),
+                 ringdown::local_time(epoch.holder.since_ns, 3), epoch.seq);
+    }
+}
+
 void print_table(const ring::Segment& segment, const std::vector<LaneReport>& lanes,
                  const std::vector<RecordReport>& records) {
   print_header(segment, lanes.size());
-  fmt::print("\n{:>4}  {:<16} {:>8} {:<5} {:>12} {:>12} {:>8} {:>10}  {}\n", "LANE", "OWNER", "PID", "", "WRITTEN",
+  fmt::print("\n{:>4}  {:<16} {:>10} {:<5} {:>12} {:>12} {:>8} {:>10}  {}\n", "LANE", "OWNER", "PID", "", "WRITTEN",
              "STORED", "WAITING", "RATE/s", "LOST");
   for (const auto& lane : lanes)
-    fmt::print("{:>4}  {:<16} {:>8} {:<5} {:>12} {:>12} {:>8} {:>10.1f}  {}\n", lane.index,
-               lane.owner.pid ? lane.owner.name() : "(unknown)",
-               lane.owner.pid, lane.alive ? "alive" : "dead", lane.written, lane.stored, lane.waiting(), lane.rate_hz,
-               lost_text(lane));
+    fmt::print("{:>4}  {:<16} {:>10} {:<5} {:>12} {:>12} {:>8} {:>10.1f}  {}\n", lane.index, name_text(lane.owner),
+               pid_text(lane.owner, lane.alive), lane.alive ? "alive" : "dead", lane.written, lane.stored, lane.waiting(),
+               lane.rate_hz, lost_text(lane));
+  print_epochs(lanes);
   std::size_t shown = 0, total = 0;
   fmt::print("\n{:>4}  {:<8} {:<60} {:>16}\n", "LANE", "KIND", "SERIES", "LAST");
   for (const auto& lane : lanes) {

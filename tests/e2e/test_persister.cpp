@@ -109,8 +109,13 @@ TEST_CASE("ring-inspect shows a live and a dead owner and what is lost", "[inspe
   CHECK_THAT(shown.output, Contains("controller") && Contains("alive") && Contains("1 non_finite") &&
                                Contains("mode{wan=\"x\"}") && Contains("RED") && Contains("nobody drains it"));
   p.reset();
+  p = std::make_unique<ring::Producer>(f.ring, ring::Options{.name = "controller"});
+  p->push(p->gauge("b"), 1);
+  shown = support::run({RING_INSPECT_PATH, f.ring});
+  CHECK_THAT(shown.output, Contains("EARLIER OWNER"));
+  p.reset();
   shown = support::run({RING_INSPECT_PATH, f.ring, "--json"});
-  CHECK_THAT(shown.output, Contains("\"alive\": false") && Contains("\"waiting\": 8") && Contains("\"non_finite\": 1"));
+  CHECK_THAT(shown.output, Contains("\"alive\": false") && Contains("\"waiting\": 16") && Contains("\"non_finite\": 1"));
   const auto none = support::run({RING_INSPECT_PATH, support::unique_ring()});
   CHECK(none.status == 1);
   CHECK_THAT(none.output, Contains("No such file") && Contains("check the name"));
