@@ -38,4 +38,6 @@ inline void fence([[maybe_unused]] std::memory_order order) noexcept {
 #endif
 }
 
+inline void prefetch_for_write(const void*) noexcept {}
+
 }  // namespace ring::words
