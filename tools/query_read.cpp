@@ -80,7 +80,7 @@ class Samples : public Source {
     if (!blob_.step()) return;  // deleted in the meantime
     const BatchView view(blob_.blob(0));
     for (const auto& series : query.series) {
-      const auto column = view.find(series.id);
+      const auto* column = view.find(series.id);
       for (std::uint32_t i = 0; column && i < column->count; ++i)
         if (query.range.contains(column->time_ns(i)))
           rows_.push_back({column->time_ns(i), column->value(i), &series});

@@ -1,105 +1,207 @@
 #include "batch.hpp"
 
 #include <xxhash.h>
+#include <zstd.h>
 
 #include <algorithm>
+#include <limits>
+#include <memory>
 #include <stdexcept>
 
 namespace ringdown {
 namespace {
 
 constexpr std::uint32_t magic = 0x31424452;  // "RDB1"
-constexpr std::size_t header_bytes = 16;
-constexpr std::size_t directory_entry_bytes = 8;
-constexpr std::size_t sample_bytes = 16;
+constexpr std::size_t header_bytes = 24;
+constexpr std::size_t varint_bytes_max = 10;
+constexpr int level = -1;  // of Zstandard: 2.7 bytes a sample at 19 ns, where 1 gives 2.6 at 28 and 3 2.5 at 28
 
 std::uint32_t checksum(std::span<const std::byte> blob) {
   return static_cast<std::uint32_t>(XXH3_64bits(blob.data() + 8, blob.size() - 8));
 }
 
+std::byte* put_varint(std::byte* at, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) *at++ = static_cast<std::byte>(value | 0x80);
+  *at++ = static_cast<std::byte>(value);
+  return at;
+}
+/// The distance from `from` to `to`, modulo 2^64.
+std::byte* put_zigzag(std::byte* at, std::uint64_t from, std::uint64_t to) {
+  const auto distance = to - from;
+  return put_varint(at, distance << 1 ^ (distance >> 63 ? ~std::uint64_t{0} : 0));
+}
+
+/// What encode_batch keeps from one call to the next.
+struct Scratch {
+  struct Free {
+    void operator()(ZSTD_CCtx* context) const noexcept { ZSTD_freeCCtx(context); }
+  };
+  std::unique_ptr<ZSTD_CCtx, Free> context{ZSTD_createCCtx()};
+  std::vector<std::uint32_t> first;   // by series: the place of its next sample
+  std::vector<std::uint32_t> stamp;   // by place: index of its time stamp
+  std::vector<std::int64_t> times_ns; // the time stamps
+  std::vector<std::byte> packed;
+};
+
+std::runtime_error damaged(const std::string& why) { return std::runtime_error("batch blob: " + why); }
+
+/// Reads varints that somebody else may have written.
+class Reader {
+ public:
+  Reader(const std::byte* at, const std::byte* end) : at_(at), end_(end) {}
+  std::uint64_t varint() {
+    std::uint64_t out = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      if (at_ == end_) throw damaged("its contents end too early");
+      const auto byte = std::to_integer<std::uint64_t>(*at_++);
+      out |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return out;
+    }
+    throw damaged("a number of more than 64 bits");
+  }
+  std::uint64_t zigzag(std::uint64_t from) {
+    const auto coded = varint();
+    return from + (coded >> 1 ^ (coded & 1 ? ~std::uint64_t{0} : 0));
+  }
+  bool at_end() const noexcept { return at_ == end_; }
+
+ private:
+  const std::byte* at_;
+  const std::byte* end_;
+};
+
+struct Header {
+  std::uint32_t magic, checksum, series, samples, stamps, unpacked_bytes;
+};
+static_assert(sizeof(Header) == header_bytes);
+
+std::vector<std::byte> unpack(std::span<const std::byte> frame, std::size_t expected) {
+  std::vector<std::byte> out(expected);
+  const auto size = ZSTD_decompress(out.data(), out.size(), frame.data(), frame.size());
+  if (ZSTD_isError(size)) throw damaged(std::string("cannot be unpacked: ") + ZSTD_getErrorName(size));
+  if (size != expected)
+    throw damaged(std::to_string(size) + " bytes unpacked, its header says " + std::to_string(expected));
+  return out;
+}
+
 }  // namespace
 
 void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob) {
-  // Counting sort by series: `first` becomes the place of each series' next sample.
+  if (samples.size() > batch_samples_max)
+    throw std::length_error("batch of " + std::to_string(samples.size()) + " samples; at most " +
+                            std::to_string(batch_samples_max));
+  thread_local Scratch scratch;
+  auto& [context, first, stamp, times_ns, packed] = scratch;
+
+  // Counting sort by series.
   std::uint32_t id_max = 0;
   for (const auto& sample : samples) id_max = std::max(id_max, sample.series);
-  std::vector<std::uint32_t> first(std::size_t{id_max} + 1);
+  first.assign(std::size_t{id_max} + 1, 0);
   for (const auto& sample : samples) ++first[sample.series];
-  const auto series =
-      static_cast<std::uint32_t>(std::count_if(first.begin(), first.end(), [](auto n) { return n > 0; }));
-
-  blob.resize(header_bytes + series * directory_entry_bytes + samples.size() * sample_bytes);
-  const auto put = [&](std::size_t at, auto value) { std::memcpy(blob.data() + at, &value, sizeof value); };
-  put(0, magic);
-  put(8, series);
-  put(12, static_cast<std::uint32_t>(samples.size()));
-  std::size_t at = header_bytes;
-  std::uint32_t sum = 0;
+  const auto values_bytes = samples.size() * sizeof(double);
+  packed.resize(values_bytes + varint_bytes_max * (4 * samples.size()));
+  auto* at = packed.data() + values_bytes;
+  std::uint32_t series = 0, last_id = 0, sum = 0;
   for (std::uint32_t id = 0; id <= id_max; ++id) {
     const auto count = std::exchange(first[id], sum);
     if (count == 0) continue;
-    put(at, id);
-    put(at + 4, sum);
-    at += directory_entry_bytes;
+    at = put_varint(at, id - last_id);
+    at = put_varint(at, count);
+    last_id = id;
+    sum += count;
+    ++series;
+  }
+  stamp.resize(samples.size());
+  times_ns.clear();
+  for (const auto& sample : samples) {
+    if (times_ns.empty() || times_ns.back() != sample.time_ns) times_ns.push_back(sample.time_ns);
+    const auto place = first[sample.series]++;
+    stamp[place] = static_cast<std::uint32_t>(times_ns.size() - 1);
+    std::memcpy(packed.data() + place * sizeof sample.value, &sample.value, sizeof sample.value);
+  }
+  std::uint64_t last = 0;
+  for (const auto time_ns : times_ns) {
+    at = put_zigzag(at, last, static_cast<std::uint64_t>(time_ns));
+    last = static_cast<std::uint64_t>(time_ns);
+  }
+  // first[id] is now one past the series' last sample.
+  std::uint32_t place = 0, first_stamp = 0;
+  for (std::uint32_t id = 0; id <= id_max; ++id) {
+    if (place == first[id]) continue;
+    at = put_zigzag(at, first_stamp, stamp[place]);
+    first_stamp = stamp[place];
+    for (++place; place < first[id]; ++place) at = put_varint(at, stamp[place] - stamp[place - 1]);
+  }
+
+  const auto unpacked_bytes = static_cast<std::size_t>(at - packed.data());
+  blob.resize(header_bytes + ZSTD_compressBound(unpacked_bytes));
+  const auto size = ZSTD_compressCCtx(context.get(), blob.data() + header_bytes, blob.size() - header_bytes,
+                                      packed.data(), unpacked_bytes, level);
+  if (ZSTD_isError(size)) throw std::runtime_error(std::string("pack a batch: ") + ZSTD_getErrorName(size));
+  blob.resize(header_bytes + size);
+  Header header{magic,
+                0,
+                series,
+                static_cast<std::uint32_t>(samples.size()),
+                static_cast<std::uint32_t>(times_ns.size()),
+                static_cast<std::uint32_t>(unpacked_bytes)};
+  std::memcpy(blob.data(), &header, sizeof header);
+  header.checksum = checksum(blob);
+  std::memcpy(blob.data(), &header, sizeof header);
+}
+
+BatchView::BatchView(std::span<const std::byte> blob) {
+  if (blob.size() < header_bytes) throw damaged(std::to_string(blob.size()) + " bytes, fewer than a header");
+  Header header;
+  std::memcpy(&header, blob.data(), sizeof header);
+  if (header.magic != magic) throw damaged("unknown version; this program reads version 1");
+  if (header.checksum != checksum(blob)) throw damaged("wrong checksum");
+  const std::uint64_t samples = header.samples, numbers = 2ull * header.series + header.stamps + samples;
+  if (samples > batch_samples_max || header.series > samples || header.stamps > samples ||
+      header.unpacked_bytes > samples * sizeof(double) + numbers * varint_bytes_max)
+    throw damaged("sizes that no batch has");
+
+  unpacked_ = unpack(blob.subspan(header_bytes), header.unpacked_bytes);
+  const auto values_bytes = samples * sizeof(double);
+  if (unpacked_.size() < values_bytes) throw damaged("its contents end too early");
+  Reader reader(unpacked_.data() + values_bytes, unpacked_.data() + unpacked_.size());
+  columns_.resize(header.series);
+  constexpr std::uint64_t id_max = std::numeric_limits<std::uint32_t>::max();
+  std::uint64_t id = 0, sum = 0;
+  for (auto& column : columns_) {
+    const auto distance = reader.varint(), count = reader.varint();
+    id += distance;
+    if ((distance == 0 && &column != columns_.data()) || distance > id_max || id > id_max || count == 0 ||
+        count > samples - sum)
+      throw damaged("series " + std::to_string(id) + " out of order");
+    column.series = static_cast<std::uint32_t>(id);
+    column.count = static_cast<std::uint32_t>(count);
     sum += count;
   }
-  const auto values = at + samples.size() * 8;
-  for (const auto& sample : samples) {
-    const std::size_t place = first[sample.series]++;
-    put(at + place * 8, sample.time_ns);
-    put(values + place * 8, sample.value);
+  if (sum != samples) throw damaged("samples without a series");
+  std::vector<std::int64_t> stamps(header.stamps);
+  std::uint64_t time = 0;
+  for (auto& stamp : stamps) stamp = static_cast<std::int64_t>(time = reader.zigzag(time));
+  times_.resize(samples);
+  std::uint64_t first_stamp = 0;
+  std::size_t place = 0;
+  for (auto& column : columns_) {
+    column.times = times_.data() + place;
+    column.values = unpacked_.data() + place * sizeof(double);
+    auto stamp = first_stamp = reader.zigzag(first_stamp);
+    for (std::uint32_t i = 0; i < column.count; ++i, ++place) {
+      if (i > 0) stamp += reader.varint();
+      if (stamp >= stamps.size()) throw damaged("a time stamp that is not there");
+      times_[place] = stamps[stamp];
+    }
   }
-  put(4, checksum(blob));
+  if (!reader.at_end()) throw damaged("something behind its contents");
 }
 
-BatchView::BatchView(std::span<const std::byte> blob) : data_(blob.data()) {
-  const auto damaged = [](const std::string& why) { return std::runtime_error("batch blob: " + why); };
-  if (blob.size() < header_bytes) throw damaged(std::to_string(blob.size()) + " bytes, fewer than a header");
-  if (word(0) != magic) throw damaged("unknown version; this program reads version 1");
-  series_ = word(2);
-  samples_ = word(3);
-  const auto expected =
-      header_bytes + series_ * std::uint64_t{directory_entry_bytes} + samples_ * std::uint64_t{sample_bytes};
-  if (blob.size() != expected)
-    throw damaged(std::to_string(blob.size()) + " bytes, its header says " + std::to_string(expected));
-  if (word(1) != checksum(blob)) throw damaged("wrong checksum");
-  for (std::uint32_t i = 0; i < series_; ++i) {
-    const auto first = word(5 + 2 * i);
-    const bool ordered = i == 0 ? first == 0 : word(4 + 2 * i) > word(2 + 2 * i) && first > word(3 + 2 * i);
-    if (!ordered || first >= samples_) throw damaged("directory entry " + std::to_string(i) + " out of order");
-  }
-  if (series_ == 0 && samples_ > 0) throw damaged("samples without a series");
-}
-
-std::uint32_t BatchView::word(std::size_t index) const noexcept {
-  std::uint32_t out;
-  std::memcpy(&out, data_ + index * sizeof out, sizeof out);
-  return out;
-}
-
-BatchView::Column BatchView::column(std::uint32_t index) const noexcept {
-  const auto first = word(5 + 2 * index);
-  const auto end = index + 1 < series_ ? word(7 + 2 * index) : samples_;
-  const auto* times = data_ + header_bytes + series_ * directory_entry_bytes;
-  Column out;
-  out.series = word(4 + 2 * index);
-  out.count = end - first;
-  out.times = times + std::size_t{first} * 8;
-  out.values = out.times + std::size_t{samples_} * 8;
-  return out;
-}
-
-std::optional<BatchView::Column> BatchView::find(std::uint32_t series) const noexcept {
-  std::uint32_t low = 0, high = series_;
-  while (low < high) {
-    const auto middle = low + (high - low) / 2;
-    if (word(4 + 2 * middle) < series)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  if (low < series_ && word(4 + 2 * low) == series) return column(low);
-  return {};
+const BatchView::Column* BatchView::find(std::uint32_t series) const noexcept {
+  const auto at = std::lower_bound(columns_.begin(), columns_.end(), series,
+                                   [](const Column& column, std::uint32_t id) { return column.series < id; });
+  return at != columns_.end() && at->series == series ? &*at : nullptr;
 }
 
 }  // namespace ringdown

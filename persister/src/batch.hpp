@@ -1,19 +1,23 @@
 // batch.hpp: what one commit stores, and the blob that holds its samples.
 //
-// Blob, version 1 (little-endian):
+// Blob, version 1 (little-endian; a varint has 7 bits a byte, the lowest first, and a zigzag is a signed one):
 //   0   u32  magic "RDB1"
 //   4   u32  checksum: low half of XXH3-64 of the bytes from 8 on
-//   8   u32  series in the directory
+//   8   u32  series
 //   12  u32  samples
-//   16  directory: per series u32 id, u32 index of its first sample; ascending in both
-//       i64  time_ns of every sample, series by series, in the order they were pushed
-//       f64  value of every sample, likewise
-// One series is found by a binary search in the directory, without reading the rest.
+//   16  u32  time stamps
+//   20  u32  bytes of what follows when unpacked
+//   24  a Zstandard frame of
+//       f64     value of every sample, series by series, in the order they were pushed
+//       varints per series, ascending: the id's distance from the one before; its samples
+//       zigzags the time stamps, ns, each as the distance from the one before, in the order they were pushed.
+//               Samples pushed one after the other with the same time (a cycle of a loop) share one
+//       zigzags per series: its first sample's time stamp, as the distance from that of the series before;
+//               then varints: of every further sample, as the distance from that of the sample before
 #pragma once
 
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -83,43 +87,42 @@ struct Batch {
   }
 };
 
+/// Most samples of one blob.
+inline constexpr std::uint32_t batch_samples_max = 1 << 24;
+
 /// Packs samples by series, keeping the order within each. O(n); `blob` is replaced.
 void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob);
 
-/// A checked blob. Borrows its bytes.
+/// A checked and unpacked blob.
 class BatchView {
  public:
-  /// Throws std::runtime_error saying what is wrong unless magic, sizes, directory and checksum hold.
+  /// Throws std::runtime_error saying what is wrong unless magic, checksum, sizes and contents hold.
   explicit BatchView(std::span<const std::byte> blob);
 
+  /// One series. Valid as long as its BatchView.
   struct Column {
     std::uint32_t series = 0;
     std::uint32_t count = 0;
-    const std::byte* times = nullptr;
+    const std::int64_t* times = nullptr;
     const std::byte* values = nullptr;
-    std::int64_t time_ns(std::size_t i) const noexcept { return at<std::int64_t>(times, i); }
-    double value(std::size_t i) const noexcept { return at<double>(values, i); }
-
-   private:
-    template <class T>
-    static T at(const std::byte* from, std::size_t i) noexcept {
-      T out;
-      std::memcpy(&out, from + i * sizeof out, sizeof out);
+    std::int64_t time_ns(std::size_t i) const noexcept { return times[i]; }
+    double value(std::size_t i) const noexcept {
+      double out;
+      std::memcpy(&out, values + i * sizeof out, sizeof out);
       return out;
     }
   };
 
-  std::uint32_t series() const noexcept { return series_; }
-  std::uint32_t samples() const noexcept { return samples_; }
-  Column column(std::uint32_t index) const noexcept;
-  std::optional<Column> find(std::uint32_t series) const noexcept;
+  std::uint32_t series() const noexcept { return static_cast<std::uint32_t>(columns_.size()); }
+  std::uint32_t samples() const noexcept { return static_cast<std::uint32_t>(times_.size()); }
+  const Column& column(std::uint32_t index) const noexcept { return columns_[index]; }
+  /// nullptr when the series is not in the batch. O(log series)
+  const Column* find(std::uint32_t series) const noexcept;
 
  private:
-  std::uint32_t word(std::size_t index) const noexcept;
-
-  const std::byte* data_;
-  std::uint32_t series_ = 0;
-  std::uint32_t samples_ = 0;
+  std::vector<std::byte> unpacked_;
+  std::vector<std::int64_t> times_;
+  std::vector<Column> columns_;
 };
 
 }  // namespace ringdown

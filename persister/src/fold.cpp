@@ -71,7 +71,7 @@ std::int64_t Fold::run(std::int64_t samples_max) {
 void Fold::add(std::span<const std::byte> blob) {
   const BatchView view(blob);
   for (std::uint32_t c = 0; c < view.series(); ++c) {
-    const auto column = view.column(c);
+    const auto& column = view.column(c);
     Rollup* rollup = nullptr;
     std::int64_t bucket_ns = 0;
     for (std::uint32_t i = 0; i < column.count; ++i) {

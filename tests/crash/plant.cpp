@@ -88,7 +88,7 @@ void Plant::read_database() {
   for (batches.bind(1, last_batch_); batches.step(); last_batch_ = batches.integer(0)) {
     const BatchView view(batches.blob(1));
     for (std::uint32_t c = 0; c < view.series(); ++c) {
-      const auto column = view.column(c);
+      const auto& column = view.column(c);
       for (std::uint32_t i = 0; i < column.count; ++i) {
         const auto serial = serial_of(column.value(i));
         ++found_.stored[serial];

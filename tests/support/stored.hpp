@@ -21,7 +21,7 @@ inline std::map<std::string, std::vector<double>> stored_values(const std::strin
   while (batches.step()) {
     const ringdown::BatchView view(batches.blob(0));
     for (std::uint32_t c = 0; c < view.series(); ++c) {
-      const auto column = view.column(c);
+      const auto& column = view.column(c);
       auto& values = out[names.at(column.series)];
       for (std::uint32_t i = 0; i < column.count; ++i) values.push_back(column.value(i));
     }
