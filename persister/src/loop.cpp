@@ -9,7 +9,6 @@ namespace {
 constexpr std::chrono::milliseconds backoff_first{100};
 constexpr std::chrono::milliseconds backoff_max{5000};
 constexpr std::int64_t fold_samples = 50'000;     // a slice's share: about 5 ms
-constexpr int checkpoint_pages = 250;             // few and often: a checkpoint cannot be cut
 constexpr std::chrono::seconds follow_interval{1};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
 
@@ -56,22 +55,24 @@ void Loop::follow_rings(Clock::time_point now) {
 
 void Loop::run() {
   for (;;) {
-    const auto round = Clock::now() + settings_.round;
-    const bool all_drained = drain();
-    commit_if_due(all_drained);
-    // One slice of each even while a producer floods a lane; more of them only when there is time.
-    bool folded = fold_slice(Clock::now(), settings_.until_idle);
-    checkpoint_if_due();
-    follow_rings(Clock::now());
-    if (!all_drained && trouble_.empty()) {
-      if (wait(Clock::now())) return stop();
-      continue;
-    }
-    if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return stop();
-    while (folded && Clock::now() < round) folded = fold_slice(Clock::now(), settings_.until_idle);
-    const bool in_a_hurry = settings_.until_idle && trouble_.empty();
-    if (wait(in_a_hurry ? Clock::now() : round)) return stop();
+    const auto next = round(Clock::now());
+    if (!next || wait(*next)) return stop();
   }
+}
+
+std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
+  const auto next = now + settings_.round;
+  const bool all_drained = drain();
+  commit_if_due(now, all_drained);
+  // One slice of each even while a producer floods a lane; more of them only when there is time.
+  bool folded = fold_slice(now, settings_.until_idle);
+  checkpoint_if_due();
+  follow_rings(now);
+  if (!all_drained && trouble_.empty()) return now;
+  if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return {};
+  while (folded && Clock::now() < next) folded = fold_slice(now, settings_.until_idle);
+  const bool in_a_hurry = settings_.until_idle && trouble_.empty();
+  return in_a_hurry ? now : next;
 }
 
 bool Loop::drain() {
@@ -83,16 +84,15 @@ bool Loop::drain() {
   return all_drained;
 }
 
-void Loop::commit_if_due(bool all_drained) {
-  const auto now = Clock::now();
+void Loop::commit_if_due(Clock::time_point now, bool all_drained) {
   bool due = batch_.samples.size() >= settings_.commit_records || now - last_commit_ >= settings_.commit_interval ||
              (settings_.until_idle && all_drained);
   for (const auto& d : drains_) due |= d->fullness() >= lane_pressure;
-  if (due && now >= retry_at_) commit();
+  if (due && now >= retry_at_) commit(now);
 }
 
-bool Loop::commit() {
-  last_commit_ = Clock::now();
+bool Loop::commit(Clock::time_point now) {
+  last_commit_ = now;
   try {
     batch_.cursors.clear();
     for (const auto& d : drains_) d->add_cursors(batch_);
@@ -104,7 +104,7 @@ bool Loop::commit() {
     }
   } catch (const SqliteError& e) {
     backoff_ = std::clamp<Clock::duration>(backoff_ * 2, backoff_first, backoff_max);
-    retry_at_ = Clock::now() + backoff_;
+    retry_at_ = now + backoff_;
     if (trouble_ != e.what())
       spdlog::error("{}; {} samples are kept and the commit is tried again, the rings hold what comes meanwhile",
                     e.what(), batch_.samples.size());
@@ -135,7 +135,7 @@ bool Loop::fold_slice(Clock::time_point now, bool everything) {
 
 void Loop::checkpoint_if_due() {
   try {
-    if (store_.database().wal_pages() >= checkpoint_pages) store_.database().checkpoint_passive();
+    if (store_.database().wal_pages() >= settings_.checkpoint_pages) store_.database().checkpoint_passive();
   } catch (const SqliteError& e) {
     if (trouble_.empty()) spdlog::error("{}; tried again after the next commit", e.what());
   }
@@ -145,7 +145,7 @@ void Loop::stop() {
   const auto end = Clock::now() + stop_budget;
   while (Clock::now() < end) {
     const bool all_drained = drain();
-    if (!commit() || all_drained) break;
+    if (!commit(Clock::now()) || all_drained) break;
   }
   while (trouble_.empty() && Clock::now() < end && fold_slice(Clock::now(), true)) {
   }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Settings {
   std::chrono::milliseconds round{100};          // from drain to drain
   std::chrono::milliseconds commit_interval{1000};  // at most, while there is something to commit
   std::size_t commit_records = 50'000;           // at most
+  int checkpoint_pages = 250;                    // few and often: a checkpoint cannot be cut
   bool until_idle = false;
 };
 
@@ -33,14 +35,16 @@ class Loop {
   /// Runs until SIGTERM or SIGINT, which the caller has blocked, or until there is nothing left to do.
   void run();
 
- private:
   using Clock = std::chrono::steady_clock;
+  /// One round of run(), at this time. @return when the next is due; nothing when there is nothing left to do
+  std::optional<Clock::time_point> round(Clock::time_point now);
 
+ private:
   bool drain();
   void open_ring(const std::string& ring);
   void follow_rings(Clock::time_point now);
-  void commit_if_due(bool all_drained);
-  bool commit();
+  void commit_if_due(Clock::time_point now, bool all_drained);
+  bool commit(Clock::time_point now);
   bool fold_slice(Clock::time_point now, bool everything);
   void checkpoint_if_due();
   void stop();
