@@ -1,0 +1,55 @@
+// recorder.hpp: two small rings, one of each mode, a producer in each, and the persister's loop at the test's own time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "loop.hpp"
+#include "ring/producer.hpp"
+#include "support.hpp"
+
+namespace storage {
+
+class Recorder {
+ public:
+  explicit Recorder(std::filesystem::path database);
+  ~Recorder();
+
+  /// One sample after the other, each with the next number as its value.
+  void push(int count);
+  /// A persister starts. @return false when it could not, and ended again
+  bool start();
+  /// It ends, without a last drain or commit.
+  void end() { loop_.reset(); }
+  /// One round, and time goes on, so far that everything but a retry is due in the next. @return false without a
+  /// persister
+  bool round();
+  /// Rounds until all that was pushed is stored and rolled up, if that ever happens.
+  void settle();
+  /// All that was pushed is stored once or counted as lost, and the tiers agree. For Catch.
+  void check();
+
+  const std::string& database() const noexcept { return database_; }
+
+ private:
+  struct Lane {
+    std::string name;
+    std::string ring = support::unique_ring();
+    std::unique_ptr<ring::Producer> producer = {};
+    ring::Series series = {};
+    std::int64_t accepted = 0, refused = 0;
+  };
+  bool all_released() const;
+
+  std::string database_;
+  std::array<Lane, 2> lanes_{Lane{"drop_newest"}, Lane{"overwrite_oldest"}};
+  ringdown::Settings settings_;
+  std::optional<ringdown::Loop> loop_;
+  ringdown::Loop::Clock::time_point now_ = ringdown::Loop::Clock::now();
+};
+
+}  // namespace storage

@@ -1,0 +1,114 @@
+// Promise 2 and 3 on a failing disk: whichever call of SQLite to the system fails, once or until it is mended, all
+// that was pushed is stored once or counted as lost, and the persister goes on by itself.
+//
+// One run: a persister creates a database, commits, rolls up, checkpoints, ends, and another one goes on. The Nth
+// call of one kind fails, for every N that a run reaches.
+#include <sqlite3.h>
+
+#include <catch2/catch.hpp>
+
+#include "recorder.hpp"
+#include "shim_vfs.hpp"
+
+using storage::Call;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int stride = 7;  // a choice of the calls
+#else
+constexpr int stride = 1;
+#endif
+
+struct Fault {
+  Call call;
+  int code;
+  bool torn = false;  // half of a write is made
+};
+
+constexpr Fault faults[] = {
+    {Call::open, SQLITE_CANTOPEN},        {Call::read, SQLITE_IOERR_READ},
+    {Call::write, SQLITE_IOERR_WRITE},    {Call::write, SQLITE_FULL, true},
+    {Call::sync, SQLITE_IOERR_FSYNC},     {Call::truncate, SQLITE_IOERR_TRUNCATE},
+    {Call::size, SQLITE_IOERR_FSTAT},     {Call::lock, SQLITE_IOERR_LOCK},
+    {Call::lock, SQLITE_BUSY},            {Call::shm_map, SQLITE_IOERR_SHMMAP},
+    {Call::shm_map, SQLITE_FULL},         {Call::shm_lock, SQLITE_IOERR_SHMLOCK},
+    {Call::shm_lock, SQLITE_BUSY},        {Call::remove, SQLITE_IOERR_DELETE},
+    {Call::access, SQLITE_IOERR_ACCESS},
+};
+
+/// Fails the Nth call of a kind, and, if it lasts, all of its kind until it is mended.
+class Breaker : public storage::Watcher {
+ public:
+  Breaker(const Fault& fault, int nth, bool lasts) : fault_(fault), nth_(nth), lasts_(lasts) { watch(this); }
+  ~Breaker() override { storage::watch(nullptr); }
+
+  storage::Verdict before(const storage::Event& event) override {
+    if (event.call != fault_.call || mended) return {};
+    ++count_;
+    if (count_ < nth_ || (count_ > nth_ && !lasts_)) return {};
+    ++hits;
+    return {fault_.code, fault_.torn ? event.bytes.size() / 2 : 0};
+  }
+
+  bool mended = false;
+  int hits = 0;
+
+ private:
+  const Fault& fault_;
+  int nth_, count_ = 0;
+  bool lasts_;
+};
+
+/// @return false when the run has no such call
+bool run(const Fault& fault, int nth, bool lasts, int& hits) {
+  constexpr int rounds = 10, half = 5, mended_after = 4;
+  const auto folder = support::unique_folder();
+  storage::Recorder recorder(folder / "m.db");
+  Breaker breaker(fault, nth, lasts);
+  bool running = false;
+  int rounds_broken = 0;
+  for (int i = 0; i < rounds; ++i) {
+    recorder.push(18);
+    if (i == half) {
+      recorder.end();
+      running = false;
+    }
+    if (!running) running = recorder.start();
+    recorder.round();
+    if (breaker.hits > 0 && ++rounds_broken == mended_after) breaker.mended = true;
+  }
+  breaker.mended = true;
+  if (!running) REQUIRE(recorder.start());
+  recorder.settle();
+  storage::watch(nullptr);
+  recorder.check();
+  recorder.end();
+  recorder.check();
+  std::filesystem::remove_all(folder);
+  hits += breaker.hits;
+  return breaker.hits > 0;
+}
+
+}  // namespace
+
+TEST_CASE("every failing call to the system leaves all samples stored once or counted", "[storage][fault]") {
+  int runs = 0, hits = 0;
+  std::string counts;
+  for (const auto& fault : faults) {
+    int nth = 1;
+    bool reached = true;
+    for (; reached; nth += stride) {
+      reached = false;
+      for (const bool lasts : {false, true}) {
+        INFO("call " << nth << " of " << storage::call_names[static_cast<std::size_t>(fault.call)] << " fails with "
+                     << sqlite3_errstr(fault.code) << " (" << fault.code << ")" << (lasts ? " until mended" : " once"));
+        reached |= run(fault, nth, lasts, hits);
+        ++runs;
+      }
+    }
+    counts += std::string(counts.empty() ? "" : ", ") + storage::call_names[static_cast<std::size_t>(fault.call)] +
+              " " + std::to_string(nth - stride - 1);
+  }
+  WARN(runs << " runs, " << hits << " calls failed; calls of a run: " << counts);
+}
