@@ -17,7 +17,8 @@ constexpr std::int64_t first_ns = 1'700'000'000'000'000'000, interval_ns = 100'0
 
 }  // namespace
 
-Recorder::Recorder(std::filesystem::path database) : database_(std::move(database)) {
+Recorder::Recorder(std::filesystem::path database, std::int64_t first_value)
+    : database_(std::move(database)), first_value_(first_value) {
   spdlog::set_level(spdlog::level::off);
   settings_.database = database_;
   settings_.geometry = {.lanes = 1, .lane_records = 64, .arena_bytes = 4096};
@@ -25,7 +26,7 @@ Recorder::Recorder(std::filesystem::path database) : database_(std::move(databas
   for (auto& lane : lanes_) {
     auto geometry = settings_.geometry;
     if (&lane != &lanes_[0]) geometry.mode = ring::abi::Mode::overwrite_oldest;
-    ring::Segment::open_or_create(lane.ring, geometry);
+    lane.segment = ring::Segment::open_or_create(lane.ring, geometry);
     settings_.rings.push_back(lane.ring);
     lane.producer = std::make_unique<ring::Producer>(lane.ring, ring::Options{.create = false, .name = lane.name});
     lane.series = lane.producer->gauge(lane.name);
@@ -39,8 +40,8 @@ Recorder::~Recorder() {
 void Recorder::push(int count) {
   for (; count > 0; --count)
     for (auto& lane : lanes_) {
-      const auto time_ns = first_ns + lane.accepted * interval_ns;
-      const bool ok = lane.producer->push(lane.series, static_cast<double>(lane.accepted), time_ns);
+      const auto value = first_value_ + lane.accepted;
+      const bool ok = lane.producer->push(lane.series, static_cast<double>(value), first_ns + value * interval_ns);
       (ok ? lane.accepted : lane.refused) += 1;
     }
 }
@@ -61,20 +62,14 @@ bool Recorder::round() {
   return true;
 }
 
-bool Recorder::all_released() const {
-  return std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
-    return ring::words::load(ring::Segment::inspect(lane.ring).lane(0).header->tail) == lane.producer->sequence();
-  });
-}
-
 void Recorder::settle() {
   constexpr int rounds_max = 5;
-  for (int i = 0; i < rounds_max && !all_released(); ++i) round();
+  for (int i = 0; i < rounds_max && released() != pushed(); ++i) round();
   round();  // rolls up what came last
 }
 
 void Recorder::check() {
-  CHECK(all_released());
+  CHECK(released() == pushed());
   const auto stored = support::stored_values(database_);
   ringdown::Database db(database_, ringdown::Database::Access::read_only);
   std::int64_t samples = 0;

@@ -16,7 +16,7 @@ namespace storage {
 
 class Recorder {
  public:
-  explicit Recorder(std::filesystem::path database);
+  explicit Recorder(std::filesystem::path database, std::int64_t first_value = 0);
   ~Recorder();
 
   /// One sample after the other, each with the next number as its value.
@@ -34,6 +34,11 @@ class Recorder {
   void check();
 
   const std::string& database() const noexcept { return database_; }
+  /// By lane, in the order of their names: the ring, and the last record pushed, and released.
+  using Sequences = std::array<std::uint64_t, 2>;
+  const std::string& ring(std::size_t lane) const noexcept { return lanes_[lane].ring; }
+  Sequences pushed() const { return {lanes_[0].producer->sequence(), lanes_[1].producer->sequence()}; }
+  Sequences released() const { return {tail(0), tail(1)}; }
 
  private:
   struct Lane {
@@ -41,11 +46,13 @@ class Recorder {
     std::string ring = support::unique_ring();
     std::unique_ptr<ring::Producer> producer = {};
     ring::Series series = {};
+    std::optional<ring::Segment> segment = {};
     std::int64_t accepted = 0, refused = 0;
   };
-  bool all_released() const;
+  std::uint64_t tail(std::size_t lane) const { return ring::words::load(lanes_[lane].segment->lane(0).header->tail); }
 
   std::string database_;
+  std::int64_t first_value_;
   std::array<Lane, 2> lanes_{Lane{"drop_newest"}, Lane{"overwrite_oldest"}};
   ringdown::Settings settings_;
   std::optional<ringdown::Loop> loop_;

@@ -1,0 +1,185 @@
+// Power cuts: the machine, and with it the rings, is gone in the middle of any call of SQLite to the system, and of
+// what was written and not synced the disk keeps what it likes. Then:
+//   - the database opens, its integrity is checked, and it holds what it held after the last cut and, of what was
+//     committed since, the first so many commits, whole;
+//   - it holds all that was durable;
+//   - each sample is there once, the cursors and losses are those of the commits that are there, and each tier is the
+//     rollup of the batches up to its progress row.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <map>
+#include <vector>
+
+#include "disk.hpp"
+#include "recorder.hpp"
+#include "stored.hpp"
+
+using storage::Call;
+using storage::Disk;
+using storage::Recorder;
+
+namespace {
+
+constexpr std::int64_t values_a_life = 100'000;
+
+/// What is in a database: by life and lane, how many samples, in order and each once.
+struct Held {
+  std::map<std::string, std::map<std::int64_t, std::int64_t>> samples;
+  std::int64_t batches = 0;
+};
+
+Held read(ringdown::Database& db) {
+  Held out;
+  std::map<std::uint32_t, std::string> names;
+  for (const auto& row : ringdown::read_series(db)) names[row.id] = row.definition.name;
+  std::map<std::uint32_t, double> last;
+  std::vector<std::int64_t> counts{0};  // of samples up to each batch
+  std::vector<double> sums{0};          // of values
+  bool in_order = true, whole = true;
+  ringdown::Statement batches(db, "SELECT id, samples, blob FROM batches ORDER BY id");
+  while (batches.step()) {
+    in_order &= batches.integer(0) == ++out.batches;
+    const ringdown::BatchView view(batches.blob(2));
+    whole &= view.samples() == batches.integer(1);
+    counts.push_back(counts.back() + view.samples());
+    sums.push_back(sums.back());
+    for (std::uint32_t c = 0; c < view.series(); ++c) {
+      const auto column = view.column(c);
+      for (std::uint32_t i = 0; i < column.count; ++i) {
+        const auto value = column.value(i);
+        in_order &= !last.contains(column.series) || value > last[column.series];
+        last[column.series] = value;
+        sums.back() += value;
+        ++out.samples[names.at(column.series)][static_cast<std::int64_t>(value) / values_a_life];
+      }
+    }
+  }
+  CHECK(in_order);
+  CHECK(whole);
+  for (const std::string tier : {"tier_1s", "tier_1m"}) {
+    const auto done = static_cast<std::size_t>(
+        db.query_integer("SELECT batch FROM progress WHERE job = '" + tier + "'"));
+    REQUIRE(done < counts.size());
+    CHECK(db.query_integer("SELECT sum(count) FROM " + tier) == counts[done]);
+    CHECK(db.query_integer("SELECT sum(sum) FROM " + tier) == std::llround(sums[done]));
+  }
+  CHECK(db.query_integer("SELECT sum(stored) FROM cursors") == counts.back());
+  CHECK(db.query_integer("SELECT sum(lost) FROM cursors") == db.query_integer("SELECT sum(count) FROM losses"));
+  CHECK(db.query_integer("SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
+  return out;
+}
+
+struct Totals {
+  int at_syncs = 0, at_calls = 0, after_the_end = 0, lost_commits = 0;
+  Disk::Counts disk;
+};
+
+/// One database through many lives of the machine.
+class Machine {
+ public:
+  Machine(std::mt19937_64& random, Totals& totals) : random_(random), totals_(totals) {}
+  ~Machine() { std::filesystem::remove_all(folder_); }
+
+  void live_and_check(int index) {
+    Recorder recorder(folder_ / "m.db", life_ * values_a_life);
+    Recorder::Sequences durable{};
+    std::vector<Recorder::Sequences> commits;
+    {
+      Disk disk(folder_, random_);
+      disk.synced = [&](const std::string& path) {
+        if (path.ends_with("-wal")) durable = recorder.released();
+      };
+      choose_cut(disk, index);
+      live(recorder, disk, commits);
+      (disk.is_cut() ? index % 2 ? totals_.at_calls : totals_.at_syncs : totals_.after_the_end) += 1;
+      if (!disk.is_cut()) calls_ = disk.calls(), syncs_ = disk.calls(Call::sync);
+      disk.restart();
+      add(disk.counts());
+    }
+    check(recorder, durable, commits);
+    ++life_;
+  }
+
+ private:
+  void choose_cut(Disk& disk, int index) {
+    if (index % 2 == 0)
+      disk.cut_at(1 + index / 2 % (syncs_ + 1), Call::sync);
+    else
+      disk.cut_at(1 + static_cast<int>(random_() % static_cast<unsigned>(calls_)));
+  }
+
+  void live(Recorder& recorder, Disk& disk, std::vector<Recorder::Sequences>& commits) {
+    constexpr int rounds = 6;
+    if (recorder.start())
+      for (int i = 0; i < rounds && !disk.is_cut(); ++i) {
+        recorder.push(1 + static_cast<int>(random_() % 30));
+        commits.push_back(recorder.pushed());
+        recorder.round();
+      }
+    recorder.end();
+  }
+
+  /// The surviving files are checked in a copy, so that the next life begins with what the cut has left.
+  void check(const Recorder& recorder, const Recorder::Sequences& durable,
+             const std::vector<Recorder::Sequences>& commits) {
+    const auto copy = support::unique_folder();
+    for (const auto& file : std::filesystem::directory_iterator(folder_))
+      if (!file.path().string().ends_with(".lock"))
+        std::filesystem::copy_file(file.path(), copy / file.path().filename());
+    {
+      ringdown::Store store(copy / "m.db");
+      auto& db = store.database();
+      Recorder::Sequences stored{};
+      for (std::size_t lane = 0; lane < stored.size(); ++lane)
+        stored[lane] = static_cast<std::uint64_t>(
+            db.query_integer("SELECT next_seq - 1 FROM cursors JOIN rings ON rings.id = ring WHERE name = '" +
+                             recorder.ring(lane) + "'"));
+      INFO("stored up to " << stored[0] << ", " << stored[1] << "; durable up to " << durable[0] << ", " << durable[1]);
+      const auto last = std::find(commits.begin(), commits.end(), stored);
+      CHECK((stored == Recorder::Sequences{} || last != commits.end()));
+      for (std::size_t lane = 0; lane < stored.size(); ++lane) CHECK(stored[lane] >= durable[lane]);
+      auto now = read(db);
+      for (auto& [name, lives] : held_.samples)
+        for (const auto& [life, count] : lives) CHECK(now.samples[name][life] == count);
+      held_ = std::move(now);
+      totals_.lost_commits += stored != recorder.released();
+    }
+    std::filesystem::remove_all(copy);
+  }
+
+  void add(const Disk::Counts& counts) {
+    totals_.disk.kept += counts.kept;
+    totals_.disk.dropped += counts.dropped;
+    totals_.disk.torn += counts.torn;
+    totals_.disk.entries += counts.entries;
+  }
+
+  std::mt19937_64& random_;
+  Totals& totals_;
+  std::filesystem::path folder_ = support::unique_folder();
+  Held held_;
+  std::int64_t life_ = 0;
+  int calls_ = 500, syncs_ = 20;  // of a life without a cut
+};
+
+}  // namespace
+
+TEST_CASE("two thousand power cuts leave whole commits, and all that was durable", "[storage][power]") {
+  const auto seed = support::test_seed();
+  INFO("RINGDOWN_SEED=" << seed);
+  std::mt19937_64 random(seed);
+  Totals totals;
+  constexpr int lives = 20;
+  std::optional<Machine> machine;
+  const int cuts = support::rounds(2000);
+  for (int i = 0; i < cuts; ++i) {
+    INFO("cut " << i);
+    if (i % lives == 0) machine.emplace(random, totals);
+    machine->live_and_check(i);
+  }
+  WARN(cuts << " cuts: at a sync " << totals.at_syncs << ", at another call " << totals.at_calls << ", after the end "
+            << totals.after_the_end << "; writes not synced: " << totals.disk.kept << " kept, " << totals.disk.dropped
+            << " dropped, " << totals.disk.torn << " torn; entries open: " << totals.disk.entries
+            << "; cuts that lost a commit: " << totals.lost_commits);
+}
