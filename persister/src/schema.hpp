@@ -7,18 +7,22 @@ namespace ringdown::schema {
 inline constexpr int application_id = 0x52444f57;  // "RDOW"
 inline constexpr int version = 1;
 
+// Until the file is in WAL mode, EXTRA syncs the folder behind each removal of a rollback journal: one that came back
+// after a power cut would undo everything since.
+
 /// Before anything else: page size and auto_vacuum are silently ignored once the file is in WAL mode.
-/// EXTRA syncs the folder behind each removal of the rollback journal that these use: one that comes back after a
-/// power cut would undo everything since.
 inline constexpr const char* creation = R"sql(
 PRAGMA synchronous = EXTRA;
 PRAGMA page_size = 4096;
 PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA journal_mode = WAL;
 )sql";
 
+/// A copy made by VACUUM INTO, for example, is not in WAL mode. The WAL's file keeps 4 MiB when it is reset.
 inline constexpr const char* every_open = R"sql(
+PRAGMA synchronous = EXTRA;
+PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA journal_size_limit = 4194304;
 PRAGMA mmap_size = 0;
 PRAGMA temp_store = MEMORY;
 )sql";
