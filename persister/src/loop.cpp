@@ -53,17 +53,21 @@ void Loop::follow_rings(Clock::time_point now) {
   }
 }
 
-void Loop::run() {
+bool Loop::run() {
   for (;;) {
     const auto next = round(Clock::now());
-    if (!next || wait(*next)) return stop();
+    if (database_gone_) return false;
+    if (!next || wait(*next)) break;
   }
+  stop();
+  return true;
 }
 
 std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   const auto next = now + settings_.round;
   const bool all_drained = drain();
   commit_if_due(now, all_drained);
+  if (database_gone_) return now;
   // One slice of each even while a producer floods a lane; more of them only when there is time.
   bool folded = fold_slice(now, settings_.until_idle);
   checkpoint_if_due();
@@ -97,6 +101,10 @@ bool Loop::commit(Clock::time_point now) {
     batch_.cursors.clear();
     for (const auto& d : drains_) d->add_cursors(batch_);
     if (!batch_.empty()) {
+      if (!store_.is_current()) {
+        leave_database();
+        return false;
+      }
       store_.commit(batch_);
       for (auto& d : drains_) d->release();
       committed_ += batch_.samples.size();
@@ -116,6 +124,15 @@ bool Loop::commit(Clock::time_point now) {
   backoff_ = {};
   retry_at_ = {};
   return true;
+}
+
+/// The WAL still has the last commits of the files that were here: they go where the rest of them is, and whatever
+/// database has the name now must not get them.
+void Loop::leave_database() {
+  trouble_ = "database " + settings_.database + ": it or its -wal was deleted or replaced while it was open";
+  if (!store_.database().checkpoint_truncate()) return;  // a reader; tried again with the next commit
+  database_gone_ = true;
+  spdlog::error("{}; goes on with what is there now. What only the old files have is counted as skipped", trouble_);
 }
 
 /// Folds one slice of one due job. @return whether there may be more

@@ -33,11 +33,15 @@ class Loop {
   explicit Loop(const Settings& settings);
 
   /// Runs until SIGTERM or SIGINT, which the caller has blocked, or until there is nothing left to do.
-  void run();
+  /// @return false when another Loop should start: see database_gone()
+  bool run();
 
   using Clock = std::chrono::steady_clock;
   /// One round of run(), at this time. @return when the next is due; nothing when there is nothing left to do
   std::optional<Clock::time_point> round(Clock::time_point now);
+  /// The database was deleted or replaced. What is not committed is still in the rings, for another Loop that opens
+  /// what is there now.
+  bool database_gone() const noexcept { return database_gone_; }
 
  private:
   bool drain();
@@ -45,6 +49,7 @@ class Loop {
   void follow_rings(Clock::time_point now);
   void commit_if_due(Clock::time_point now, bool all_drained);
   bool commit(Clock::time_point now);
+  void leave_database();
   bool fold_slice(Clock::time_point now, bool everything);
   void checkpoint_if_due();
   void stop();
@@ -67,6 +72,7 @@ class Loop {
   Clock::time_point retry_at_{};
   Clock::duration backoff_{};
   std::string trouble_;  // what the last commit failed with, empty when all is well
+  bool database_gone_ = false;
   std::uint64_t committed_ = 0;
 };
 

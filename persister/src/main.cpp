@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
   sigaddset(&stops, SIGINT);
   ::sigprocmask(SIG_BLOCK, &stops, nullptr);
   try {
-    ringdown::Loop(settings).run();
+    while (!ringdown::Loop(settings).run()) {
+    }
   } catch (const std::exception& e) {
     spdlog::error("{}", e.what());
     return 1;

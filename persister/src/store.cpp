@@ -1,6 +1,7 @@
 #include "store.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -78,6 +79,17 @@ Store::Store(const std::string& path) : lock_(path), database_(path, Database::A
     transaction.commit();
   }
   statements_.emplace(database_);
+  files_ = files();
+}
+
+Store::Files Store::files() const noexcept {
+  Files out{};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    struct stat status {};
+    ::stat((database_.path() + (i == 0 ? "" : "-wal")).c_str(), &status);
+    out[i] = {status.st_dev, status.st_ino};
+  }
+  return out;
 }
 
 Store::Statements::Statements(Database& db)

@@ -1,6 +1,9 @@
 // store.hpp: the database as the persister writes it: one connection, one transaction a batch.
 #pragma once
 
+#include <sys/types.h>
+
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -40,10 +43,17 @@ class Store {
   std::int64_t last_producer();
 
   Database& database() noexcept { return database_; }
+  /// Whether the database's name and its WAL's are still those of the files that are open here. A commit into a
+  /// file that was deleted or replaced would be gone with it.
+  bool is_current() const noexcept { return files() == files_; }
 
  private:
+  using Files = std::array<std::pair<dev_t, ino_t>, 2>;  // the database and its WAL
+  Files files() const noexcept;
+
   DatabaseLock lock_;
   Database database_;
+  Files files_;
   struct Statements {
     explicit Statements(Database& database);
     Statement series, producer, loss, batch, cursor;
