@@ -59,13 +59,20 @@ bool Recorder::round() {
   now_ += step;
   if (!loop_) return false;
   loop_->round(now_);
-  return true;
+  if (!loop_->database_gone()) return true;
+  ++databases_gone_;
+  end();
+  return start();
 }
 
 void Recorder::settle() {
   constexpr int rounds_max = 5;
   for (int i = 0; i < rounds_max && released() != pushed(); ++i) round();
   round();  // rolls up what came last
+}
+
+std::vector<double> Recorder::values(const std::string& database, const std::string& lane) {
+  return support::stored_values(database)[lane];
 }
 
 void Recorder::check() {

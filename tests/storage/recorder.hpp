@@ -25,13 +25,19 @@ class Recorder {
   bool start();
   /// It ends, without a last drain or commit.
   void end() { loop_.reset(); }
-  /// One round, and time goes on, so far that everything but a retry is due in the next. @return false without a
-  /// persister
+  /// One round, and time goes on, so far that everything is due in the next. When the database is gone, another
+  /// persister starts. @return false without a persister
   bool round();
   /// Rounds until all that was pushed is stored and rolled up, if that ever happens.
   void settle();
   /// All that was pushed is stored once or counted as lost, and the tiers agree. For Catch.
   void check();
+  /// How often a database was gone.
+  int databases_gone() const noexcept { return databases_gone_; }
+  /// The values a database has of a lane, in the order stored; and what that lane's producer has pushed.
+  static std::vector<double> values(const std::string& database, const std::string& lane);
+  std::int64_t accepted(std::size_t lane) const noexcept { return lanes_[lane].accepted; }
+  std::int64_t refused(std::size_t lane) const noexcept { return lanes_[lane].refused; }
 
   const std::string& database() const noexcept { return database_; }
   /// By lane, in the order of their names: the ring, and the last record pushed, and released.
@@ -56,6 +62,7 @@ class Recorder {
   std::array<Lane, 2> lanes_{Lane{"drop_newest"}, Lane{"overwrite_oldest"}};
   ringdown::Settings settings_;
   std::optional<ringdown::Loop> loop_;
+  int databases_gone_ = 0;
   ringdown::Loop::Clock::time_point now_ = ringdown::Loop::Clock::now();
 };
 
