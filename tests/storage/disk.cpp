@@ -101,9 +101,13 @@ std::vector<std::byte> Disk::survivor(const Inode& inode, double keeps) {
 void Disk::restart() {
   constexpr double chances[] = {0, 0.2, 0.5, 0.8, 0.98, 1};
   const auto keeps = chances[random_() % std::size(chances)];
+  const bool files_stay = happens(0.5);
   watch(nullptr);
   for (const auto& [path, entry] : entries_) {
-    const auto& inode = entry[random_() % entry.size()];
+    auto inode = entry[random_() % entry.size()];
+    if (files_stay)
+      for (const auto& state : entry)
+        if (state) inode = state;
     counts_.entries += entry.size() > 1;
     std::filesystem::remove(path);
     if (!inode) continue;
