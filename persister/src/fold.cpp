@@ -38,7 +38,8 @@ Fold::Fold(Database& database, const std::string& name, std::int64_t width_s)
                   "first = iif(excluded.first_at < first_at, excluded.first, first), "
                   "last = iif(excluded.last_at >= last_at, excluded.last, last), "
                   "first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)"),
-      advance_(database, "UPDATE progress SET batch = ? WHERE job = '" + name + "'") {}
+      advance_(database, "UPDATE progress SET batch = ? WHERE job = '" + name + "'"),
+      damaged_(database, "INSERT OR IGNORE INTO damaged_batches VALUES (?, ?, ?, ?)") {}
 
 std::int64_t Fold::run(std::int64_t samples_max) {
   progress_.step();
@@ -46,6 +47,7 @@ std::int64_t Fold::run(std::int64_t samples_max) {
   progress_.reset();
 
   std::int64_t samples = 0, last = done;
+  std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> damaged;
   rollups_.clear();
   batches_.bind(1, done);
   while (samples < samples_max && batches_.step()) {
@@ -56,6 +58,7 @@ std::int64_t Fold::run(std::int64_t samples_max) {
     } catch (const std::runtime_error& e) {
       spdlog::error("database {}: batch {}: {}; {} is made without its samples", database_.path(), last, e.what(),
                     name_);
+      damaged.push_back({last, batches_.integer(1), e.what()});
     }
   }
   batches_.reset();
@@ -63,6 +66,10 @@ std::int64_t Fold::run(std::int64_t samples_max) {
 
   Transaction transaction(database_);
   write_rows();
+  for (const auto& [batch, count, why] : damaged) {
+    const auto found_ns = ring::clock_ns(CLOCK_REALTIME);
+    damaged_.bind(1, batch).bind(2, count).bind(3, std::string_view(why)).bind(4, found_ns).run();
+  }
   advance_.bind(1, last).run();
   transaction.commit();
   return samples;

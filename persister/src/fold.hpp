@@ -48,7 +48,7 @@ class Fold {
   Database& database_;
   std::string name_;
   std::int64_t width_ns_;
-  Statement progress_, batches_, upsert_, advance_;
+  Statement progress_, batches_, upsert_, advance_, damaged_;
   std::unordered_map<Key, Rollup, Hash> rollups_;
 };
 

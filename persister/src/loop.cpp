@@ -16,9 +16,12 @@ constexpr double lane_pressure = 0.5;             // a lane this full is committ
 
 Loop::Loop(const Settings& settings)
     : settings_(settings),
-      store_(settings.database),
+      store_(settings.database, settings.store),
       catalog_(store_.series(), store_.last_producer()),
       last_commit_(Clock::now()) {
+  if (!store_.moved_aside().empty())
+    spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,
+                  store_.moved_aside());
   for (const auto& ring : settings.rings) open_ring(ring);
   const auto now = Clock::now();
   jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1s", 1), std::chrono::seconds(5), now});
@@ -53,25 +56,26 @@ void Loop::follow_rings(Clock::time_point now) {
   }
 }
 
-bool Loop::run() {
+Loop::End Loop::run() {
   for (;;) {
     const auto next = round(Clock::now());
-    if (database_gone_) return false;
+    if (end_ != End::done) return end_;
     if (!next || wait(*next)) break;
   }
   stop();
-  return true;
+  return End::done;
 }
 
 std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   const auto next = now + settings_.round;
   const bool all_drained = drain();
   commit_if_due(now, all_drained);
-  if (database_gone_) return now;
+  if (end_ != End::done) return now;
   // One slice of each even while a producer floods a lane; more of them only when there is time.
   bool folded = fold_slice(now, settings_.until_idle);
-  checkpoint_if_due();
+  checkpoint_if_due(now);
   follow_rings(now);
+  look_for_damage();
   if (!all_drained && trouble_.empty()) return now;
   if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return {};
   while (folded && Clock::now() < next) folded = fold_slice(now, settings_.until_idle);
@@ -111,6 +115,10 @@ bool Loop::commit(Clock::time_point now) {
       batch_.clear();
     }
   } catch (const SqliteError& e) {
+    if (e.is_damage()) {
+      give_up_damaged(e.what());
+      return false;
+    }
     backoff_ = std::clamp<Clock::duration>(backoff_ * 2, backoff_first, backoff_max);
     retry_at_ = now + backoff_;
     if (trouble_ != e.what())
@@ -131,7 +139,7 @@ bool Loop::commit(Clock::time_point now) {
 void Loop::leave_database() {
   trouble_ = "database " + settings_.database + ": it or its -wal was deleted or replaced while it was open";
   if (!store_.database().checkpoint_truncate()) return;  // a reader; tried again with the next commit
-  database_gone_ = true;
+  end_ = End::gone;
   spdlog::error("{}; goes on with what is there now. What only the old files have is counted as skipped", trouble_);
 }
 
@@ -144,18 +152,58 @@ bool Loop::fold_slice(Clock::time_point now, bool everything) {
       job.due = now + job.interval;
     }
   } catch (const SqliteError& e) {
-    if (trouble_.empty()) spdlog::error("{}; the rollup is tried again", e.what());
+    if (e.is_damage())
+      give_up_damaged(e.what());
+    else if (trouble_.empty())
+      spdlog::error("{}; the rollup is tried again", e.what());
     for (auto& job : jobs_) job.due = std::max(job.due, now + backoff_max);
   }
   return false;
 }
 
-void Loop::checkpoint_if_due() {
+void Loop::checkpoint_if_due(Clock::time_point now) {
   try {
-    if (store_.database().wal_pages() >= settings_.checkpoint_pages) store_.database().checkpoint_passive();
+    if (trouble_.empty()) store_.sync_if_due(now);
+    if (store_.database().wal_pages() >= settings_.checkpoint_pages)
+      watch_wal(now, store_.database().checkpoint_passive());
   } catch (const SqliteError& e) {
-    if (trouble_.empty()) spdlog::error("{}; tried again after the next commit", e.what());
+    if (e.is_damage())
+      give_up_damaged(e.what());
+    else if (trouble_.empty())
+      spdlog::error("{}; tried again after the next commit", e.what());
   }
+}
+
+/// The WAL cannot be emptied while somebody reads what is behind its pages.
+void Loop::watch_wal(Clock::time_point now, int left_pages) {
+  constexpr std::uint64_t frame_bytes = 4096 + 24;
+  if (left_pages == 0) {
+    if (wal_told_) spdlog::info("the WAL of {} is emptied again", settings_.database);
+    wal_stuck_since_.reset();
+    wal_told_ = false;
+    return;
+  }
+  if (!wal_stuck_since_) wal_stuck_since_ = now;
+  const auto bytes = static_cast<std::uint64_t>(store_.database().wal_pages()) * frame_bytes;
+  if (bytes <= settings_.wal_bytes_max || std::exchange(wal_told_, true)) return;
+  std::string who;
+  for (const auto pid : readers(settings_.database)) who += (who.empty() ? " pid " : ", ") + std::to_string(pid);
+  spdlog::error("the WAL of {} is {} MB and grows: for {} s a reader has kept a transaction open:{}. It ends when that "
+                "reader does", settings_.database, bytes >> 20,
+                std::chrono::duration_cast<std::chrono::seconds>(now - *wal_stuck_since_).count(),
+                who.empty() ? " (not found in /proc/locks)" : who);
+}
+
+/// After an unclean stop. Not before the first round: the ring comes first.
+void Loop::look_for_damage() {
+  if (!check_ && store_.was_unclean() && !settings_.until_idle) check_ = std::make_unique<Check>(settings_.database);
+  if (!check_) return;
+  if (const auto found = check_->result(); found && !found->empty()) give_up_damaged(*found);
+}
+
+void Loop::give_up_damaged(const std::string& what) {
+  if (end_ == End::done) spdlog::error("database {} is damaged: {}", settings_.database, what);
+  end_ = End::damaged;
 }
 
 void Loop::stop() {
@@ -167,6 +215,7 @@ void Loop::stop() {
   while (trouble_.empty() && Clock::now() < end && fold_slice(Clock::now(), true)) {
   }
   try {
+    store_.stop();
     store_.database().checkpoint_passive();
   } catch (const SqliteError& e) {
     spdlog::error("{}", e.what());

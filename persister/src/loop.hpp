@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "check.hpp"
 #include "drain.hpp"
 #include "fold.hpp"
 #include "store.hpp"
@@ -21,6 +22,8 @@ struct Settings {
   std::chrono::milliseconds commit_interval{1000};  // at most, while there is something to commit
   std::size_t commit_records = 50'000;           // at most
   int checkpoint_pages = 250;                    // few and often: a checkpoint cannot be cut
+  std::uint64_t wal_bytes_max = 64 << 20;        // beyond it the operator is told who keeps it from being emptied
+  StoreOptions store;
   bool until_idle = false;
 };
 
@@ -32,16 +35,19 @@ class Loop {
   /// Opens the database and every ring. Throws ring::Error or SqliteError.
   explicit Loop(const Settings& settings);
 
-  /// Runs until SIGTERM or SIGINT, which the caller has blocked, or until there is nothing left to do.
-  /// @return false when another Loop should start: see database_gone()
-  bool run();
+  enum class End {
+    done,     // as it was asked to, or there was nothing left to do
+    gone,     // the database was deleted or replaced: another Loop should open what is there now
+    damaged,  // the database should be moved aside, and another Loop start with a new one
+  };
+  /// Runs until SIGTERM or SIGINT, which the caller has blocked, or until there is nothing left to do. What is not
+  /// committed at the end is still in the rings.
+  End run();
 
   using Clock = std::chrono::steady_clock;
   /// One round of run(), at this time. @return when the next is due; nothing when there is nothing left to do
   std::optional<Clock::time_point> round(Clock::time_point now);
-  /// The database was deleted or replaced. What is not committed is still in the rings, for another Loop that opens
-  /// what is there now.
-  bool database_gone() const noexcept { return database_gone_; }
+  End end() const noexcept { return end_; }
 
  private:
   bool drain();
@@ -51,7 +57,10 @@ class Loop {
   bool commit(Clock::time_point now);
   void leave_database();
   bool fold_slice(Clock::time_point now, bool everything);
-  void checkpoint_if_due();
+  void checkpoint_if_due(Clock::time_point now);
+  void watch_wal(Clock::time_point now, int left_pages);
+  void look_for_damage();
+  void give_up_damaged(const std::string& what);
   void stop();
   bool wait(Clock::time_point until);
 
@@ -72,7 +81,10 @@ class Loop {
   Clock::time_point retry_at_{};
   Clock::duration backoff_{};
   std::string trouble_;  // what the last commit failed with, empty when all is well
-  bool database_gone_ = false;
+  End end_ = End::done;
+  std::unique_ptr<Check> check_;  // after an unclean stop
+  std::optional<Clock::time_point> wal_stuck_since_;  // when a reader was first seen to hold it back
+  bool wal_told_ = false;
   std::uint64_t committed_ = 0;
 };
 

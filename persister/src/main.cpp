@@ -17,11 +17,30 @@ Examples:
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.)";
 
+/// One Loop after the other, until one is done.
+void run(const ringdown::Settings& settings) {
+  using ringdown::Loop;
+  constexpr std::chrono::minutes damage_interval_min{1};
+  std::optional<Loop::Clock::time_point> damaged;
+  for (;;) {
+    auto end = Loop(settings).run();
+    if (end == Loop::End::done) return;
+    if (end == Loop::End::gone) continue;
+    const auto now = Loop::Clock::now();
+    if (damaged && now - *damaged < damage_interval_min)
+      throw ring::Error(ring::Failure::system, "database " + settings.database +
+                                                   ": damaged again within a minute; see to the disk (dmesg, smartctl)");
+    damaged = now;
+    spdlog::error("it is now {}; a new one is started, and what it lacks is counted as skipped",
+                  ringdown::move_aside(settings.database));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   ringdown::Settings settings;
-  unsigned round_ms = 100, commit_ms = 1000, arena_kib = 256;
+  unsigned round_ms = 100, commit_ms = 1000, arena_kib = 256, durable_within_s = 10, wal_mib = 64;
   std::string level = "info";
   CLI::App app{"Drains shared-memory rings of metrics into one SQLite database."};
   app.footer(examples);
@@ -33,6 +52,16 @@ int main(int argc, char** argv) {
                  "persister cannot lose in any case, as it stays in the ring")->capture_default_str()->check(CLI::Range(1, 60'000));
   app.add_option("--commit-records", settings.commit_records, "Most records of one commit")
       ->capture_default_str()->check(CLI::Range(1, 1'000'000));
+  app.add_option("--durability", settings.store.durability,
+                 "normal: a commit survives a power cut after --durable-within; full: at once, by a sync a commit")
+      ->capture_default_str()->transform(CLI::CheckedTransformer(std::map<std::string, ringdown::Durability>{
+          {"normal", ringdown::Durability::normal}, {"full", ringdown::Durability::full}}));
+  app.add_option("--durable-within", durable_within_s, "With normal: s until a commit survives a power cut")
+      ->capture_default_str()->check(CLI::Range(1, 3600));
+  app.add_option("--wal-mib", wal_mib, "MiB of WAL beyond which a reader that holds it back is reported")
+      ->capture_default_str()->check(CLI::Range(1, 1 << 20));
+  app.add_flag("--any-file-system", settings.store.any_file_system,
+               "Also a database on a file system that is not known to be local");
   app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
   app.add_option("--lanes", settings.geometry.lanes, "Lanes of a ring that is created here")->capture_default_str();
   app.add_option("--lane-records", settings.geometry.lane_records, "Records a lane, a power of two")->capture_default_str();
@@ -47,6 +76,8 @@ int main(int argc, char** argv) {
   settings.round = std::chrono::milliseconds(round_ms);
   settings.commit_interval = std::chrono::milliseconds(commit_ms);
   settings.geometry.arena_bytes = arena_kib << 10;
+  settings.store.durable_within = std::chrono::seconds(durable_within_s);
+  settings.wal_bytes_max = std::uint64_t{wal_mib} << 20;
 
   spdlog::set_default_logger(spdlog::stderr_color_st("ring-persister"));
   spdlog::set_level(spdlog::level::from_str(level));
@@ -56,8 +87,7 @@ int main(int argc, char** argv) {
   sigaddset(&stops, SIGINT);
   ::sigprocmask(SIG_BLOCK, &stops, nullptr);
   try {
-    while (!ringdown::Loop(settings).run()) {
-    }
+    run(settings);
   } catch (const std::exception& e) {
     spdlog::error("{}", e.what());
     return 1;

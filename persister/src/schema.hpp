@@ -2,10 +2,11 @@
 // Times end in _ns: nanoseconds since the epoch, CLOCK_REALTIME. Buckets are in whole seconds.
 #pragma once
 
+#include <iterator>
+
 namespace ringdown::schema {
 
 inline constexpr int application_id = 0x52444f57;  // "RDOW"
-inline constexpr int version = 1;
 
 // Until the file is in WAL mode, EXTRA syncs the folder behind each removal of a rollback journal: one that came back
 // after a power cut would undo everything since.
@@ -120,6 +121,21 @@ CREATE TABLE progress (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO progress VALUES ('tier_1s', 0), ('tier_1m', 0);
 
+-- One row: every batch with a committed_ns up to through_ns survives a power cut.
+CREATE TABLE durability (
+  through_ns INTEGER NOT NULL,
+  clean INTEGER NOT NULL       -- 1: the persister ended as it was asked to; 0: it runs, or was killed
+) STRICT;
+INSERT INTO durability VALUES (0, 1);
+
+-- Batches that could not be read any more: their samples are in no rollup made after found_ns.
+CREATE TABLE damaged_batches (
+  batch INTEGER PRIMARY KEY,
+  samples INTEGER NOT NULL,
+  why TEXT NOT NULL,
+  found_ns INTEGER NOT NULL
+) STRICT;
+
 -- The shape that scripts of control daemons query.
 CREATE VIEW metrics AS
   SELECT t.bucket AS timestamp,
@@ -136,5 +152,9 @@ CREATE VIEW loss_totals AS
   FROM losses AS l JOIN rings AS r ON r.id = l.ring LEFT JOIN producers AS p ON p.id = l.producer
   GROUP BY l.ring, l.producer, l.reason;
 )sql";
+
+/// Step i makes schema version i + 1 of version i. A released step never changes.
+inline constexpr const char* migrations[] = {version_1};
+inline constexpr int version = static_cast<int>(std::size(migrations));
 
 }  // namespace ringdown::schema

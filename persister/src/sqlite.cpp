@@ -113,6 +113,14 @@ std::int64_t Database::last_rowid() const noexcept { return sqlite3_last_insert_
 std::int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_.get()); }
 bool Database::in_transaction() const noexcept { return !sqlite3_get_autocommit(handle_.get()); }
 
+void Database::cancel_when(const std::atomic<bool>& flag) noexcept {
+  constexpr int instructions = 1000;
+  sqlite3_progress_handler(
+      handle_.get(), instructions,
+      [](void* which) { return static_cast<const std::atomic<bool>*>(which)->load() ? 1 : 0; },
+      const_cast<std::atomic<bool>*>(&flag));
+}
+
 int Database::checkpoint_passive() {
   int in_wal = 0, moved = 0;
   const int code = sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);

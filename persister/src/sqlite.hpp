@@ -1,6 +1,7 @@
 // sqlite.hpp: SQLite as C++ values; sqlite.cpp is the only file that calls it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -73,6 +74,8 @@ class Database {
   bool checkpoint_truncate();
   /// Pages in the WAL after the last commit.
   int wal_pages() const noexcept { return wal_pages_; }
+  /// Statements that are running end with an error once `flag` is true; it must live as long as this.
+  void cancel_when(const std::atomic<bool>& flag) noexcept;
   const std::string& path() const noexcept { return path_; }
 
  private:

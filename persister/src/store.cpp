@@ -1,8 +1,6 @@
 #include "store.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -36,30 +34,27 @@ const char* loss_name(ring::abi::Loss reason) {
   return "unknown";
 }
 
-DatabaseLock::DatabaseLock(const std::string& database) {
-  const auto path = database + ".lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-  if (descriptor_ < 0) throw ring::system_error("open " + path, errno);
-  if (!ring::lock::try_acquire(descriptor_, 0)) {
-    char holder[64] = {};
-    const auto size = ::pread(descriptor_, holder, sizeof holder - 1, 0);
-    ::close(descriptor_);
-    throw ring::Error(ring::Failure::busy, "database " + database + ": " +
-                                               (size > 0 ? holder : "another ring-persister") +
-                                               " writes to it already; end that one first");
+Store::Store(const std::string& path, const StoreOptions& options) : options_(options), lock_(path) {
+  if (!options.any_file_system) require_local_file_system(path);
+  try {
+    open(path);
+  } catch (const SqliteError& e) {
+    // A file that no persister has used is somebody else's, and stays where it is.
+    if (!e.is_damage() || !lock_.used_before()) throw;
+    statements_.reset();
+    database_.reset();
+    moved_aside_ = ringdown::move_aside(path) + " (" + e.what() + ")";
+    open(path);
   }
-  const auto me = ring::this_process();
-  const auto text = me.name() + " (pid " + std::to_string(me.pid) + ")";
-  if (::ftruncate(descriptor_, 0) != 0 ||
-      ::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-    throw ring::system_error("write " + path, errno);
+  files_ = files();
 }
-DatabaseLock::~DatabaseLock() { ::close(descriptor_); }
 
-Store::Store(const std::string& path) : lock_(path), database_(path, Database::Access::read_write_create) {
-  const auto application = database_.query_integer("PRAGMA application_id");
-  const auto version = database_.query_integer("PRAGMA user_version");
-  const bool empty = database_.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
+void Store::open(const std::string& path) {
+  create_file(path);
+  auto& db = database_.emplace(path, Database::Access::read_write_create);
+  const auto application = db.query_integer("PRAGMA application_id");
+  const auto version = db.query_integer("PRAGMA user_version");
+  const bool empty = db.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
   if (!empty && application != schema::application_id)
     throw ring::Error(ring::Failure::foreign, "database " + path + ": it belongs to another program (application_id " +
                                                   std::to_string(application) + ", expected " +
@@ -69,24 +64,31 @@ Store::Store(const std::string& path) : lock_(path), database_(path, Database::A
     throw ring::Error(ring::Failure::bad_version, "database " + path + ": schema version " + std::to_string(version) +
                                                       ", this program knows up to " +
                                                       std::to_string(schema::version) + "; upgrade ring-persister");
-  if (empty) database_.execute(schema::creation);
-  database_.execute(schema::every_open);
-  if (version == 0) {
-    Transaction transaction(database_);
-    database_.execute(schema::version_1);
-    database_.execute("PRAGMA application_id = " + std::to_string(schema::application_id));
-    database_.execute("PRAGMA user_version = " + std::to_string(schema::version));
+  if (empty) db.execute(schema::creation);
+  db.execute(schema::every_open);
+  migrate(version);
+  statements_.emplace(db);
+  last_commit_ns_ = db.query_integer("SELECT coalesce(max(committed_ns), 0) FROM batches WHERE id = (SELECT max(id) FROM batches)");
+  was_unclean_ = db.query_integer("SELECT clean FROM durability") == 0;
+  db.execute("UPDATE durability SET clean = 0");
+}
+
+/// Brings the schema from `version` to this program's, each step in a transaction of its own.
+void Store::migrate(std::int64_t version) {
+  for (auto step = static_cast<std::size_t>(version); step < std::size(schema::migrations); ++step) {
+    Transaction transaction(*database_);
+    database_->execute(schema::migrations[step]);
+    database_->execute("PRAGMA application_id = " + std::to_string(schema::application_id));
+    database_->execute("PRAGMA user_version = " + std::to_string(step + 1));
     transaction.commit();
   }
-  statements_.emplace(database_);
-  files_ = files();
 }
 
 Store::Files Store::files() const noexcept {
   Files out{};
   for (std::size_t i = 0; i < out.size(); ++i) {
     struct stat status {};
-    ::stat((database_.path() + (i == 0 ? "" : "-wal")).c_str(), &status);
+    ::stat((database_->path() + (i == 0 ? "" : "-wal")).c_str(), &status);
     out[i] = {status.st_dev, status.st_ino};
   }
   return out;
@@ -105,16 +107,48 @@ Store::Statements::Statements(Database& db)
              "INSERT INTO cursors (ring, lane, next_seq, producer, stored, lost, duplicates, ledger) "
              "VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?) ON CONFLICT (ring, lane) DO UPDATE SET "
              "next_seq = excluded.next_seq, producer = excluded.producer, stored = excluded.stored, "
-             "lost = excluded.lost, duplicates = excluded.duplicates, ledger = excluded.ledger") {}
+             "lost = excluded.lost, duplicates = excluded.duplicates, ledger = excluded.ledger"),
+      durable(db, "UPDATE durability SET through_ns = ?, clean = ?") {}
 
 namespace {
+
 std::int64_t integer(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+/// Makes the commits within its life wait until the disk has them.
+class Synced {
+ public:
+  Synced(Database& database, bool on) : database_(on ? &database : nullptr) {
+    if (on) database.execute("PRAGMA synchronous = FULL");
+  }
+  ~Synced() {
+    if (!database_) return;
+    try {
+      database_->execute("PRAGMA synchronous = NORMAL");
+    } catch (const SqliteError&) {  // a transaction that cannot be rolled back; synced is never wrong
+    }
+  }
+  Synced(const Synced&) = delete;
+  Synced& operator=(const Synced&) = delete;
+
+ private:
+  Database* database_;
+};
+
 }  // namespace
 
-void Store::commit(const Batch& batch) {
+/// Syncs in time for the next one not to be late, should this one fail or take long.
+bool Store::sync_due(Clock::time_point now) const noexcept {
+  return options_.durability == Durability::full ||
+         (unsynced_since_ && now - *unsynced_since_ >= options_.durable_within / 2);
+}
+
+void Store::commit(const Batch& batch, Clock::time_point now) {
   auto& s = *statements_;
   if (!batch.samples.empty()) encode_batch(batch.samples, blob_);
-  Transaction transaction(database_);
+  const auto committed_ns = std::max(ring::clock_ns(CLOCK_REALTIME), last_commit_ns_ + 1);  // also when the clock steps back
+  const bool sync = sync_due(now);
+  const Synced synced(*database_, sync);
+  Transaction transaction(*database_);
   for (const auto& row : batch.series) {
     const auto labels = labels_json(row.definition.labels);
     const auto states = nlohmann::json(row.definition.states).dump();
@@ -152,7 +186,7 @@ void Store::commit(const Batch& batch) {
   if (!batch.samples.empty()) {
     const auto [first, last] = std::minmax_element(
         batch.samples.begin(), batch.samples.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
-    s.batch.bind(1, ring::clock_ns(CLOCK_REALTIME))
+    s.batch.bind(1, committed_ns)
         .bind(2, first->time_ns)
         .bind(3, last->time_ns)
         .bind(4, static_cast<std::int64_t>(batch.samples.size()))
@@ -169,14 +203,36 @@ void Store::commit(const Batch& batch) {
         .bind(7, integer(row.duplicates))
         .bind(8, std::string_view(row.ledger))
         .run();
+  // SQLite shows this row to readers only once the WAL is synced up to it.
+  if (sync) s.durable.bind(1, committed_ns).bind(2, std::int64_t{0}).run();
   transaction.commit();
+  last_commit_ns_ = committed_ns;
+  if (sync)
+    unsynced_since_.reset();
+  else if (!unsynced_since_)
+    unsynced_since_ = now;
 }
 
+void Store::sync_if_due(Clock::time_point now) {
+  if (unsynced_since_ && sync_due(now)) note_durable(false);
+}
+void Store::stop() { note_durable(true); }
+
+void Store::note_durable(bool clean) {
+  const Synced synced(*database_, true);
+  Transaction transaction(*database_);
+  statements_->durable.bind(1, last_commit_ns_).bind(2, std::int64_t{clean}).run();
+  transaction.commit();
+  unsynced_since_.reset();
+}
+
+std::int64_t Store::durable_through_ns() { return database_->query_integer("SELECT through_ns FROM durability"); }
+
 std::int64_t Store::ring_id(const std::string& name, const std::string& generation, std::int64_t created_ns) {
-  Transaction transaction(database_);
-  Statement insert(database_, "INSERT OR IGNORE INTO rings (name, generation, created_ns) VALUES (?, ?, ?)");
+  Transaction transaction(*database_);
+  Statement insert(*database_, "INSERT OR IGNORE INTO rings (name, generation, created_ns) VALUES (?, ?, ?)");
   insert.bind(1, std::string_view(name)).bind(2, std::string_view(generation)).bind(3, created_ns).run();
-  Statement find(database_, "SELECT id FROM rings WHERE name = ? AND generation = ?");
+  Statement find(*database_, "SELECT id FROM rings WHERE name = ? AND generation = ?");
   find.bind(1, std::string_view(name)).bind(2, std::string_view(generation)).step();
   const auto id = find.integer(0);
   find.reset();
@@ -186,7 +242,7 @@ std::int64_t Store::ring_id(const std::string& name, const std::string& generati
 
 std::map<std::uint32_t, CursorRow> Store::cursors(std::int64_t ring) {
   std::map<std::uint32_t, CursorRow> out;
-  Statement select(database_,
+  Statement select(*database_,
                    "SELECT lane, next_seq, producer, stored, lost, duplicates, ledger FROM cursors WHERE ring = ?");
   select.bind(1, ring);
   while (select.step()) {
@@ -221,9 +277,9 @@ std::vector<SeriesRow> read_series(Database& database) {
   return out;
 }
 
-std::vector<SeriesRow> Store::series() { return read_series(database_); }
+std::vector<SeriesRow> Store::series() { return read_series(*database_); }
 std::int64_t Store::last_producer() {
-  return database_.query_integer("SELECT coalesce(max(id), 0) FROM producers");
+  return database_->query_integer("SELECT coalesce(max(id), 0) FROM producers");
 }
 
 }  // namespace ringdown

@@ -1,8 +1,13 @@
 #include <catch2/catch.hpp>
 #include <signal.h>
 
+#include <bit>
+#include <fstream>
+#include <random>
+
 #include "ring/consumer.hpp"
 #include "ring/producer.hpp"
+#include "sqlite.hpp"
 #include "stored.hpp"
 #include "support.hpp"
 
@@ -140,4 +145,50 @@ TEST_CASE("a ring deleted under its producer is drained to the end and so is its
   CHECK(support::query(f.database, "SELECT sum(stored) FROM cursors") == 3000);
   CHECK(support::query(f.database, "SELECT count(*) FROM rings") == 2);
   CHECK(support::stored_values(f.database)["a"].size() == 3000);
+}
+
+TEST_CASE("a database damaged while nobody looked is found after the start, moved aside and replaced", "[persister]") {
+  const Fixture f;
+  ring::Producer p(f.ring);
+  const auto a = p.gauge("a");
+  std::uint64_t accepted = 0;
+  std::mt19937_64 random(1);
+  const auto push = [&] {
+    for (int i = 0; i < 20'000; ++i) accepted += p.push(a, std::bit_cast<double>(random() >> 2));
+  };
+  push();
+  {
+    auto persister = f.start();
+    const auto segment = ring::Segment::inspect(f.ring);
+    while (ring::words::load(segment.lane(0).header->tail) < p.sequence()) ::usleep(1000);
+    persister.kill();
+  }
+  {
+    ringdown::Database database(f.database, ringdown::Database::Access::read_write_create);
+    REQUIRE(database.query_integer("SELECT count(*) FROM batches") > 0);
+    REQUIRE(database.checkpoint_truncate());
+  }
+  std::fstream file(f.database, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(f.database) / 2 / 4096 * 4096));
+  file << std::string(8192, 'Z');
+  file.close();
+
+  push();
+  auto persister = f.start();
+  for (const auto* text = "a new one is started"; support::read_file(f.folder / "log").find(text) == std::string::npos;) {
+    REQUIRE(persister.running());
+    ::usleep(10'000);
+  }
+  push();
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  CHECK_THAT(support::read_file(f.folder / "log"), Contains("is damaged: "));
+  const auto stored = support::query(f.database, "SELECT sum(stored) FROM cursors");
+  const auto skipped = support::query(f.database, "SELECT sum(count) FROM losses WHERE reason = 'skipped'");
+  CHECK(stored >= 20'000);  // what was pushed after the damage was found
+  CHECK(static_cast<std::uint64_t>(stored + skipped) == accepted + ring::abi::epoch_records);  // skipped counts records
+  int aside = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(f.folder))
+    aside += entry.path().filename().string().starts_with("m.db.damaged-");
+  CHECK(aside >= 1);
 }

@@ -59,7 +59,7 @@ bool Recorder::round() {
   now_ += step;
   if (!loop_) return false;
   loop_->round(now_);
-  if (!loop_->database_gone()) return true;
+  if (loop_->end() != ringdown::Loop::End::gone) return true;
   ++databases_gone_;
   end();
   return start();

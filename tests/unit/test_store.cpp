@@ -1,8 +1,13 @@
 #include <catch2/catch.hpp>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <bit>
 #include <fstream>
 #include <random>
 
+#include "check.hpp"
 #include "ring/error.hpp"
 #include "store.hpp"
 #include "support.hpp"
@@ -10,6 +15,22 @@
 using namespace ringdown;
 
 namespace {
+
+using namespace std::chrono_literals;
+
+/// Overwrites bytes of a file that nobody has open.
+void damage(const std::filesystem::path& path, std::streamoff from, std::size_t bytes) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(from);
+  file << std::string(bytes, '\x5a');
+}
+
+std::vector<std::string> names(const std::filesystem::path& folder, const std::string& part) {
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (const auto name = entry.path().filename().string(); name.find(part) != name.npos) out.push_back(name);
+  return out;
+}
 
 Batch one_sample(std::uint64_t next_seq = 9) {
   Batch batch;
@@ -95,4 +116,131 @@ TEST_CASE("a database of another program or of a newer version is left untouched
   const auto newer = support::unique_folder() / "m.db";
   { Store(newer).database().execute("PRAGMA user_version = 99"); }
   CHECK_THROWS_WITH(Store(newer), Catch::Contains("schema version 99") && Catch::Contains("upgrade"));
+}
+
+TEST_CASE("a commit is durable within the time that was set, and at once when all are synced", "[store]") {
+  const auto path = support::unique_folder() / "m.db";
+  Store store(path, {.durable_within = 10s});
+  store.ring_id("plant", "ab", 1);
+  const auto newest_ns = [&] { return store.database().query_integer("SELECT max(committed_ns) FROM batches"); };
+  auto batch = one_sample();
+  const Store::Clock::time_point start{};
+  store.commit(batch, start);
+  batch.series.clear();
+  store.commit(batch, start + 4s);
+  CHECK(store.durable_through_ns() == 0);
+  store.sync_if_due(start + 4s);
+  CHECK(store.durable_through_ns() == 0);
+  store.commit(batch, start + 5s);  // half of the time is for a sync that fails or takes long
+  CHECK(store.durable_through_ns() == newest_ns());
+  store.commit(batch, start + 6s);
+  CHECK(store.durable_through_ns() < newest_ns());
+  store.sync_if_due(start + 10s);
+  CHECK(store.durable_through_ns() < newest_ns());
+  store.sync_if_due(start + 11s);  // without a commit
+  CHECK(store.durable_through_ns() == newest_ns());
+  CHECK(store.database().query_integer("PRAGMA synchronous") == 1);
+
+  Store full(support::unique_folder() / "m.db", {.durability = Durability::full});
+  full.ring_id("plant", "ab", 1);
+  full.commit(one_sample(), start);
+  CHECK(full.durable_through_ns() == full.database().query_integer("SELECT max(committed_ns) FROM batches"));
+}
+
+TEST_CASE("a database knows whether its last persister ended as it was asked to", "[store]") {
+  const auto path = support::unique_folder() / "m.db";
+  {
+    Store store(path);
+    CHECK_FALSE(store.was_unclean());
+    store.stop();
+  }
+  { CHECK_FALSE(Store(path).was_unclean()); }  // ends without stop()
+  CHECK(Store(path).was_unclean());
+}
+
+TEST_CASE("a damaged database is moved aside with its journals, and the oldest of many goes", "[store]") {
+  const auto folder = support::unique_folder();
+  const auto path = (folder / "m.db").string();
+  for (int i = 0; i < 5; ++i) {
+    for (const auto* suffix : {"", "-wal", "-shm"}) std::ofstream(path + suffix) << i << suffix;
+    const auto name = move_aside(path);
+    for (const auto* suffix : {"", "-wal", "-shm"}) CHECK(support::read_file(name + suffix) == std::to_string(i) + suffix);
+    ::usleep(2000);  // a name a millisecond
+  }
+  CHECK(names(folder, "m.db").size() == 3 * aside_max);
+}
+
+TEST_CASE("a database with a damaged header is moved aside and a new one is started", "[store]") {
+  const auto folder = support::unique_folder();
+  const auto path = folder / "m.db";
+  { Store store(path); }
+  damage(path, 0, 100);
+  {
+    Store store(path);
+    CHECK_THAT(store.moved_aside(), Catch::Contains("m.db.damaged-") && Catch::Contains("not a database"));
+    store.ring_id("plant", "ab", 1);
+    store.commit(one_sample());
+    CHECK(store.database().query_integer("SELECT count(*) FROM batches") == 1);
+  }
+  CHECK(names(folder, ".damaged-").size() == 1);
+}
+
+TEST_CASE("a file that no persister has used is left where it is", "[store]") {
+  const auto path = support::unique_folder() / "notes.txt";
+  std::ofstream(path) << std::string(10'000, 'x');
+  CHECK_THROWS_WITH(Store(path), Catch::Contains("notes.txt") && Catch::Contains("not a database"));
+  CHECK(support::read_file(path) == std::string(10'000, 'x'));
+}
+
+TEST_CASE("a damaged page is found by the check and a sound database is not", "[store]") {
+  const auto path = support::unique_folder() / "m.db";
+  {
+    Store store(path);
+    store.ring_id("plant", "ab", 1);
+    auto batch = one_sample();
+    std::mt19937_64 random(1);
+    for (int i = 0; i < 20'000; ++i) batch.samples.push_back({i, std::bit_cast<double>(random() >> 2), 1});
+    store.commit(batch);
+    store.database().checkpoint_truncate();
+  }
+  const auto finding = [&] {
+    Check check(path);
+    for (;; ::usleep(1000))
+      if (const auto found = check.result()) return *found;
+  };
+  CHECK(finding() == "");
+  damage(path, 4096, 4096 * 8);
+  CHECK(finding() != "");
+}
+
+TEST_CASE("a folder on a file system that is not known to be local is refused", "[store]") {
+  CHECK_THROWS_WITH(require_local_file_system("/proc/m.db"),
+                    Catch::Contains("0x9fa0") && Catch::Contains("ext4") && Catch::Contains("--any-file-system"));
+  CHECK_NOTHROW(require_local_file_system(support::unique_folder() / "m.db"));
+}
+
+TEST_CASE("a user of the group reads with the stock shell while the persister writes", "[store]") {
+  if (::getuid() != 0) {
+    WARN("not tested: needs root to become another user");
+    return;
+  }
+  constexpr gid_t nogroup = 65534;
+  const auto folder = support::unique_folder();
+  REQUIRE(::chown(folder.c_str(), 0, nogroup) == 0);
+  REQUIRE(::chmod(folder.c_str(), 02750) == 0);
+  Store store(folder / "m.db");
+  store.ring_id("plant", "ab", 1);
+  store.commit(one_sample());
+  const auto out = (support::unique_folder() / "out").string();
+  std::ofstream(out).close();
+  REQUIRE(::chmod(out.c_str(), 0666) == 0);
+  const auto database = (folder / "m.db").string();
+  support::Child reader([&] {
+    if (::setgroups(0, nullptr) != 0 || ::setgid(nogroup) != 0 || ::setuid(65534) != 0) return 1;
+    if (!std::freopen(out.c_str(), "w", stdout)) return 2;
+    ::execlp("sqlite3", "sqlite3", database.c_str(), "SELECT 'sum', sum(samples) FROM batches", nullptr);
+    return 3;
+  });
+  CHECK(reader.wait() == 0);
+  CHECK(support::read_file(out) == "sum|1\n");
 }
