@@ -196,7 +196,8 @@ void Loop::watch_wal(Clock::time_point now, int left_pages) {
 
 /// After an unclean stop. Not before the first round: the ring comes first.
 void Loop::look_for_damage() {
-  if (!check_ && store_.was_unclean() && !settings_.until_idle) check_ = std::make_unique<Check>(settings_.database);
+  const bool wanted = settings_.check_after_unclean && !settings_.until_idle && store_.was_unclean();
+  if (!check_ && wanted) check_ = std::make_unique<Check>(settings_.database);
   if (!check_) return;
   if (const auto found = check_->result(); found && !found->empty()) give_up_damaged(*found);
 }

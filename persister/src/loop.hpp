@@ -24,6 +24,7 @@ struct Settings {
   int checkpoint_pages = 250;                    // few and often: a checkpoint cannot be cut
   std::uint64_t wal_bytes_max = 64 << 20;        // beyond it the operator is told who keeps it from being emptied
   StoreOptions store;
+  bool check_after_unclean = true;               // in a thread of its own
   bool until_idle = false;
 };
 

@@ -23,6 +23,7 @@ Recorder::Recorder(std::filesystem::path database, std::int64_t first_value)
   settings_.database = database_;
   settings_.geometry = {.lanes = 1, .lane_records = 64, .arena_bytes = 4096};
   settings_.checkpoint_pages = 12;
+  settings_.check_after_unclean = false;  // the watched calls are those of one thread
   for (auto& lane : lanes_) {
     auto geometry = settings_.geometry;
     if (&lane != &lanes_[0]) geometry.mode = ring::abi::Mode::overwrite_oldest;
