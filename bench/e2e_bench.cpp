@@ -16,11 +16,13 @@
 
 #include "drain.hpp"
 #include "fold.hpp"
+#include "folder.hpp"
 #include "machine.hpp"
 #include "ring/producer.hpp"
 
 namespace {
 
+using bench::Folder;
 using ringdown::Batch;
 using ringdown::Store;
 
@@ -74,23 +76,6 @@ ring::Definition definition(std::size_t series) {
           {{"metric", std::to_string(series % 26)}, {"wan", series < 26 ? "first" : "second"}},
           {}};
 }
-
-/// A temporary folder with a database; gone with the object.
-class Folder {
- public:
-  Folder() {
-    auto path = (std::filesystem::temp_directory_path() / "e2e_bench-XXXXXX").string();
-    if (!::mkdtemp(path.data())) throw ring::system_error("make the folder " + path, errno);
-    path_ = path;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string database() const { return path_ / "bench.db"; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// The producer: a child process that attaches, waits for start(), pushes `run_records` and ends.
 class Pusher {

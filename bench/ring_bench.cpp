@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "figures.hpp"
 #include "machine.hpp"
 #include "ring/consumer.hpp"
 #include "ring/producer.hpp"
@@ -255,11 +256,6 @@ void once(benchmark::internal::Benchmark* benchmark) {
   benchmark->Iterations(1)->Unit(benchmark::kMillisecond);
 }
 
-double percentile(const std::vector<std::int64_t>& sorted, double share) {
-  return static_cast<double>(
-      sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))]);
-}
-
 /// How evenly a control loop's cycles of 26 pushes go. One push is shorter than a reading of the clock, so a
 /// cycle is timed; the reading's own cost is in each figure, and stands beside them as clock_ns. With a
 /// reader, each cycle is read before the next begins, and its slots were last in the reader's cache.
@@ -288,11 +284,11 @@ void push_spread(benchmark::State& state, bool with_reader) {
     std::sort(nothing_ns.begin(), nothing_ns.end());
   }
   expect(state, accepted, state.iterations() * static_cast<std::int64_t>(cycles * cycle_values));
-  state.counters["p50_ns"] = percentile(took_ns, 0.5);
-  state.counters["p99_ns"] = percentile(took_ns, 0.99);
-  state.counters["p999_ns"] = percentile(took_ns, 0.999);
-  state.counters["max_ns"] = percentile(took_ns, 1);
-  state.counters["clock_ns"] = percentile(nothing_ns, 0.5);
+  state.counters["p50_ns"] = bench::percentile(took_ns, 0.5);
+  state.counters["p99_ns"] = bench::percentile(took_ns, 0.99);
+  state.counters["p999_ns"] = bench::percentile(took_ns, 0.999);
+  state.counters["max_ns"] = bench::percentile(took_ns, 1);
+  state.counters["clock_ns"] = bench::percentile(nothing_ns, 0.5);
 }
 BENCHMARK_CAPTURE(push_spread, alone, false)->Name("cycle_of_26/unread")->Apply(once);
 BENCHMARK_CAPTURE(push_spread, read, true)->Name("cycle_of_26/read")->Apply(once);
