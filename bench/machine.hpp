@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "commit.hpp"  // RINGDOWN_COMMIT, made at build time
@@ -55,23 +56,23 @@ inline std::string compiler() {
 #endif
 }
 
-inline void add_machine_context() {
+inline std::vector<std::pair<std::string, std::string>> machine() {
   utsname system{};
   ::uname(&system);
   std::string pinned;
   for (const auto cpu : cpus()) pinned += (pinned.empty() ? "" : ",") + std::to_string(cpu);
-  benchmark::AddCustomContext("cpu_model", cpu_model());
-  benchmark::AddCustomContext("cpus_allowed", pinned);
-  benchmark::AddCustomContext("kernel", std::string(system.sysname) + " " + system.release);
-  benchmark::AddCustomContext("compiler", compiler());
-  benchmark::AddCustomContext("commit", RINGDOWN_COMMIT);
+  return {{"cpu_model", cpu_model()},
+          {"cpus_allowed", pinned},
+          {"kernel", std::string(system.sysname) + " " + system.release},
+          {"compiler", compiler()},
+          {"commit", RINGDOWN_COMMIT}};
 }
 
-/// The main() of every benchmark here. The thread that is measured stays on the first CPU allowed.
+/// The main() of every Google Benchmark here. The thread that is measured stays on the first CPU allowed.
 inline int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  add_machine_context();
+  for (const auto& [key, text] : machine()) benchmark::AddCustomContext(key, text);
   pin_to(0);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

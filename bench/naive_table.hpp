@@ -1,5 +1,6 @@
 // naive_table.hpp: what a daemon without Ringdown does: a row a sample in a table of its own in SQLite.
-// AUTOINCREMENT id, text names, three indexes, WAL, synchronous=NORMAL, SQLite's own checkpoints (1000 pages).
+// AUTOINCREMENT id, text names, three indexes, WAL, synchronous=NORMAL, SQLite's own checkpoints (1000
+// pages).
 #pragma once
 
 #include <string>

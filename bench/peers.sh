@@ -12,7 +12,7 @@ trap end_daemon EXIT
 
 if ! command -v lttng-sessiond > /dev/null; then
   echo "lttng-tools is not installed: the cases of lttng_ust will report an error" >&2
-elif pgrep -x lttng-sessiond > /dev/null; then
+elif lttng --no-sessiond list > /dev/null 2>&1; then
   echo "an lttng-sessiond runs already and is left alone: the cases of lttng_ust will report an error" >&2
 else
   lttng-sessiond > /dev/null 2>&1 & daemon=$!

@@ -1,10 +1,10 @@
 // axes.hpp: the situations in which a push is measured, the same for every rival.
 //
-// A case goes in rounds: one is timed as a whole (push_ns: the median round, per push), the next push by push with
-// the time stamp counter (p50_ns and its kin; what reading the counter costs is in them, and stands beside as
-// clock_ns). Time is the mean of the former and has every preemption in it.
-// Between rounds, untimed, the queue is emptied. At the end all that was pushed must have been refused, read or
-// counted as lost by the rival: else there is an error and no figure.
+// A case goes in rounds: one is timed as a whole (push_ns: the median round, per push), the next push by push
+// with the time stamp counter (p50_ns and its kin; what reading the counter costs is in them, and stands
+// beside as clock_ns). Time is the mean of the former and has every preemption in it. Between rounds,
+// untimed, the queue is emptied. At the end all that was pushed must have been refused, read or counted as
+// lost by the rival: else there is an error and no figure.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,8 @@ inline constexpr Axis reader_killed{.name = "reader_killed", .full = true, .kill
 
 inline constexpr std::uint64_t cycle_values = 26, paced_cycles = 2000, cycle_ns = 50'000;
 inline constexpr std::uint64_t round_max = 16384, samples_max = 200'000;
-inline constexpr std::uint64_t killed_round = 1000, killed_pushes = 32'000;  // and as many one by one: fits a lane
+inline constexpr std::uint64_t killed_round = 1000,
+                               killed_pushes = 32'000;  // and as many one by one: fits a lane
 
 /// How many pushes a case times as blocks.
 constexpr std::uint64_t pushes(const Axis& axis, const Traits& traits) {
@@ -74,8 +75,7 @@ class Case {
   void warm_up() {
     while (tally_.refused == 0 && tally_.pushed < traits.warm_up) push_block(writer_, 1, tally_);
     capacity_ = tally_.pushed - tally_.refused;
-    round_ = axis_.paced ? cycle_values
-                         : std::clamp<std::uint64_t>(capacity_ / 2 / producers_, 1, round_max);
+    round_ = axis_.paced ? cycle_values : std::clamp<std::uint64_t>(capacity_ / 2 / producers_, 1, round_max);
     if (axis_.full) round_ = killed_round;
     if (axis_.killed) {
       if constexpr (traits.processes) seen_ = read_and_be_killed(rival_);
@@ -89,8 +89,9 @@ class Case {
   void prepare() {
     if (axis_.full) return;
     if (axis_.paced) {
-      next_cycle_ = std::max(next_cycle_ + static_cast<std::uint64_t>(static_cast<double>(cycle_ns) / bench::tick_ns()),
-                             bench::ticks());
+      next_cycle_ =
+          std::max(next_cycle_ + static_cast<std::uint64_t>(static_cast<double>(cycle_ns) / bench::tick_ns()),
+                   bench::ticks());
       while (bench::ticks() < next_cycle_) {
       }
     } else if (reader_) {
@@ -150,10 +151,11 @@ class Case {
     drain_all(rival_, seen_);
     if (traits.counts && tally_.pushed != tally_.refused + seen_.read + seen_.lost)
       state_.SkipWithError(("pushed " + std::to_string(tally_.pushed) + ", but refused " +
-                            std::to_string(tally_.refused) + ", read " + std::to_string(seen_.read) + ", lost " +
-                            std::to_string(seen_.lost))
+                            std::to_string(tally_.refused) + ", read " + std::to_string(seen_.read) +
+                            ", lost " + std::to_string(seen_.lost))
                                .c_str());
-    if (axis_.full && !axis_.killed && traits.refuses && tally_.refused - full_.refused != tally_.pushed - full_.pushed)
+    if (axis_.full && !axis_.killed && traits.refuses &&
+        tally_.refused - full_.refused != tally_.pushed - full_.pushed)
       state_.SkipWithError("full, but not every push was refused");
     benchmark::DoNotOptimize(seen_.sum);
   }
@@ -172,7 +174,8 @@ class Case {
     figure("p999_ns", samples_, 0.999);
     figure("max_ns", samples_, 1);
     figure("clock_ns", nothing_, 0.5);
-    if (cpu_pushes_ > 0) state_.counters["cpu_ns"] = static_cast<double>(cpu_ns_) / static_cast<double>(cpu_pushes_);
+    if (cpu_pushes_ > 0)
+      state_.counters["cpu_ns"] = static_cast<double>(cpu_ns_) / static_cast<double>(cpu_pushes_);
     state_.counters["refused"] = static_cast<double>(tally_.refused) / static_cast<double>(tally_.pushed);
   }
 
@@ -225,9 +228,10 @@ void add_rival() {
 }
 
 inline void add_missing(const char* name, const char* package) {
-  benchmark::RegisterBenchmark((std::string("not_built/") + name).c_str(), [package](benchmark::State& state) {
-    state.SkipWithError((std::string("not built here: install ") + package).c_str());
-  });
+  benchmark::RegisterBenchmark(
+      (std::string("not_built/") + name).c_str(), [package](benchmark::State& state) {
+        state.SkipWithError((std::string("not built here: install ") + package).c_str());
+      });
 }
 
 }  // namespace peers

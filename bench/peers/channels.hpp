@@ -30,7 +30,8 @@ class BoostMessageQueue {
   explicit BoostMessageQueue(std::size_t) {
     const auto object = "ring-peers-" + std::to_string(::getpid());
     boost::interprocess::message_queue::remove(object.c_str());
-    queue_ = std::make_unique<Queue>(boost::interprocess::create_only, object.c_str(), queue_records, sizeof(Record));
+    queue_ = std::make_unique<Queue>(boost::interprocess::create_only, object.c_str(), queue_records,
+                                     sizeof(Record));
     boost::interprocess::message_queue::remove(object.c_str());
   }
   bool push(const Record& record) noexcept { return queue_->try_send(&record, sizeof record, 0); }
@@ -150,11 +151,13 @@ class PosixMessageQueue {
 
   explicit PosixMessageQueue(std::size_t) {
     const auto object = "/ring-peers-" + std::to_string(::getpid());
-    for (long records = queue_records; queue_.get() < 0 && records > 1; records = records > 10 ? records / 2 : 1) {
+    for (long records = queue_records; queue_.get() < 0 && records > 1;
+         records = records > 10 ? records / 2 : 1) {
       mq_attr attributes{};
       attributes.mq_maxmsg = records < 20 ? 10 : records;
       attributes.mq_msgsize = sizeof(Record);
-      queue_ = Descriptor(::mq_open(object.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600, &attributes));
+      queue_ =
+          Descriptor(::mq_open(object.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600, &attributes));
     }
     if (queue_.get() < 0) throw ring::system_error("make the message queue " + object, errno);
     ::mq_unlink(object.c_str());
@@ -166,8 +169,8 @@ class PosixMessageQueue {
   std::uint64_t drain(Seen& seen) {
     Record record;
     std::uint64_t taken = 0;
-    for (; taken < turn_records &&
-           ::mq_receive(queue_.get(), reinterpret_cast<char*>(&record), sizeof record, nullptr) > 0;
+    for (; taken<turn_records&& ::mq_receive(queue_.get(), reinterpret_cast<char*>(&record), sizeof record,
+                                             nullptr)> 0;
          ++taken)
       seen.take(record);
     return taken;

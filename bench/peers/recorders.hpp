@@ -1,4 +1,5 @@
-// recorders.hpp: the rivals that keep values for others to find: LTTng-UST, a PCP MMV value, a table in SQLite.
+// recorders.hpp: the rivals that keep values for others to find: LTTng-UST, a PCP MMV value, a table in
+// SQLite.
 #pragma once
 
 #include <memory>
@@ -12,16 +13,15 @@
 #include "tracepoint.h"
 #endif
 #ifdef PEERS_MMV
-#include <pcp/pmapi.h>
-
 #include <pcp/mmv_stats.h>
+#include <pcp/pmapi.h>
 #endif
 
 namespace peers {
 
 #ifdef PEERS_LTTNG
-/// An LTTng-UST tracepoint into per-CPU buffers that overwrite (a snapshot session): nobody reads, and how many
-/// records were kept is not known here.
+/// An LTTng-UST tracepoint into per-CPU buffers that overwrite (a snapshot session): nobody reads, and how
+/// many records were kept is not known here.
 class LttngUst {
  public:
   static constexpr const char* name = "lttng_ust";
@@ -30,7 +30,8 @@ class LttngUst {
 
   explicit LttngUst(std::size_t) {
     if (!lttng_ust_tracepoint_enabled(ringdown_bench, sample))
-      throw ring::Error(ring::Failure::bad_argument, "no session records ringdown_bench:sample; run bench/peers.sh");
+      throw ring::Error(ring::Failure::bad_argument,
+                        "no session records ringdown_bench:sample; run bench/peers.sh");
   }
   bool push(const Record& record) noexcept {
     lttng_ust_tracepoint(ringdown_bench, sample, record.time_ns, record.value, record.series, record.seq);
@@ -42,8 +43,8 @@ class LttngUst {
 #endif
 
 #ifdef PEERS_MMV
-/// One value of Performance Co-Pilot's memory-mapped values. It keeps the newest value only, without a time: the
-/// value here is the number of pushes, so that a reader can tell how many it has missed.
+/// One value of Performance Co-Pilot's memory-mapped values. It keeps the newest value only, without a time:
+/// the value here is the number of pushes, so that a reader can tell how many it has missed.
 class PcpMmv {
  public:
   static constexpr const char* name = "pcp_mmv";
@@ -52,11 +53,13 @@ class PcpMmv {
   explicit PcpMmv(std::size_t) {
     std::filesystem::create_directory(folder_.path() / "mmv");
     ::setenv("PCP_TMP_DIR", folder_.path().c_str(), 1);
-    ::mmv_stats_add_metric(registry_.get(), "value", 1, MMV_TYPE_DOUBLE, MMV_SEM_INSTANT, pmUnits{}, 0, "bench", "bench");
+    ::mmv_stats_add_metric(registry_.get(), "value", 1, MMV_TYPE_DOUBLE, MMV_SEM_INSTANT, pmUnits{}, 0,
+                           "bench", "bench");
     values_ = ::mmv_stats_start(registry_.get());
     if (!values_) throw ring::Error(ring::Failure::no_memory, "mmv_stats_start: found no file to map");
     value_ = ::mmv_lookup_value_desc(values_, "value", "");
-    if (!value_) throw ring::Error(ring::Failure::foreign, "mmv_lookup_value_desc: the value is not in the file");
+    if (!value_)
+      throw ring::Error(ring::Failure::foreign, "mmv_lookup_value_desc: the value is not in the file");
   }
 
   struct Writer {

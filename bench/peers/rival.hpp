@@ -25,12 +25,12 @@ struct Record {
 static_assert(sizeof(Record) == 32);
 
 struct Traits {
-  std::size_t producers = 1;    // how many it allows
-  bool processes = false;       // its two ends may be two processes
-  bool refuses = true;          // when it is full; else it overwrites or grows
-  bool read = true;             // somebody can read while it is pushed to
-  bool counts = true;           // what was pushed can be compared with what was read
-  std::uint64_t pushes = 4'000'000;       // timed as blocks in one case
+  std::size_t producers = 1;                       // how many it allows
+  bool processes = false;                          // its two ends may be two processes
+  bool refuses = true;                             // when it is full; else it overwrites or grows
+  bool read = true;                                // somebody can read while it is pushed to
+  bool counts = true;                              // what was pushed can be compared with what was read
+  std::uint64_t pushes = 4'000'000;                // timed as blocks in one case
   std::uint64_t warm_up = std::uint64_t{1} << 18;  // pushes at most before the timing
 };
 

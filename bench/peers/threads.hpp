@@ -1,5 +1,5 @@
-// threads.hpp: who is there beside the measured producer: a second producer, a reader, a reader that is killed.
-// All on the second CPU allowed; the measured producer is alone on the first.
+// threads.hpp: who is there beside the measured producer: a second producer, a reader, a reader that is
+// killed. All on the second CPU allowed; the measured producer is alone on the first.
 #pragma once
 
 #include <sched.h>
@@ -106,11 +106,9 @@ template <class Rival>
 class Reader {
  public:
   Reader(Rival& rival, Seen& seen, bool spins)
-      : rival_(rival),
-        seen_(seen),
-        spins_(spins),
-        taken_(seen.read + seen.lost),
-        thread_([this] { run(); }) {}
+      : rival_(rival), seen_(seen), spins_(spins), taken_(seen.read + seen.lost), thread_([this] {
+          run();
+        }) {}
   ~Reader() { stop(); }
   /// Returns when so many records are read or lost.
   void wait(std::uint64_t records) noexcept {
@@ -138,8 +136,8 @@ class Reader {
   std::thread thread_;
 };
 
-/// Has another process read everything, and kills it while it waits for more (one killed inside a lock of the queue
-/// would leave it locked, and the producer waiting for ever). @return what it had read
+/// Has another process read everything, and kills it while it waits for more (one killed inside a lock of the
+/// queue would leave it locked, and the producer waiting for ever). @return what it had read
 template <class Rival>
 Seen read_and_be_killed(Rival& rival) {
   int report[2];
