@@ -13,8 +13,10 @@
 #include "tracepoint.h"
 #endif
 #ifdef PEERS_MMV
+// clang-format off
+#include <pcp/pmapi.h>  // mmv_stats.h needs it first
 #include <pcp/mmv_stats.h>
-#include <pcp/pmapi.h>
+// clang-format on
 #endif
 
 namespace peers {
