@@ -13,6 +13,7 @@
 
 #include "bus_guard.hpp"
 #include "cli.hpp"
+#include "inspect_database.hpp"
 #include "ring/claim.hpp"
 #include "ring/segment.hpp"
 #include "store.hpp"
@@ -26,6 +27,7 @@ constexpr const char* examples = R"(
 Examples:
   ring-inspect plant                    lanes, their owners and series
   ring-inspect plant --records 20       and the last 20 records, oldest first
+  ring-inspect plant --db metrics.db    and what the database has of it: stored, lost, durable
   ring-inspect plant --json | jq '.lanes[] | {owner, waiting, lost}'
 
 Sequences count records: samples, and seven epoch records at each claim of a lane. "stored" is what the
@@ -210,7 +212,7 @@ std::string series_of(const LaneReport& lane, std::uint32_t id) {
 }
 
 void print_json(const ring::Segment& segment, const std::vector<LaneReport>& lanes,
-                const std::vector<RecordReport>& records) {
+                const std::vector<RecordReport>& records, const std::optional<inspect::DatabaseReport>& stored) {
   const auto& g = segment.geometry();
   json out{{"ring", segment.ring()},
            {"generation", segment.generation().hex()},
@@ -228,6 +230,7 @@ void print_json(const ring::Segment& segment, const std::vector<LaneReport>& lan
                               {"series", series_of(lane_of(lanes, index), record.series)},
                               {"value", record.value},
                               {"lost_before", record.lost_count()}});
+  if (stored) out["database"] = inspect::to_json(*stored);
   std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
 }
 
@@ -311,13 +314,15 @@ void print_table(const ring::Segment& segment, const std::vector<LaneReport>& la
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string name;
+  std::string name, database;
   bool as_json = false;
   std::size_t count = 0;
   CLI::App app{"Shows a ring: header, lanes, series and records. Reads only; needs nobody else to run."};
   app.footer(examples);
   app.add_option("ring", name, "The ring's name")->required()->type_name("NAME");
   app.add_option("--records", count, "Show the last N records, oldest first")->type_name("N");
+  app.add_option("--db", database, "Show what this database has of the ring as well: losses by producer and reason, and "
+                 "up to when commits survive a power cut")->type_name("FILE");
   app.add_flag("--json", as_json, "One JSON object");
   try {
     app.parse(argc, argv);
@@ -334,7 +339,14 @@ int main(int argc, char** argv) {
     if (guard.hit())
       throw ring::Error(ring::Failure::foreign, "ring \"" + name + "\": truncated while it was read; delete " +
                                                     ring::object_name(name) + " in /dev/shm when its producers have stopped");
-    as_json ? print_json(segment, lanes, records) : print_table(segment, lanes, records);
+    std::optional<inspect::DatabaseReport> stored;
+    if (!database.empty()) stored = inspect::read_database(database, name);
+    if (as_json) {
+      print_json(segment, lanes, records, stored);
+    } else {
+      print_table(segment, lanes, records);
+      if (stored) inspect::print(*stored);
+    }
   } catch (const std::exception& e) {
     std::cerr << "ring-inspect: " << e.what() << '\n';
     return 1;

@@ -13,7 +13,9 @@ namespace ringdown {
 
 class Catalog {
  public:
-  Catalog(const std::vector<SeriesRow>& known, std::int64_t last_producer) : last_producer_(last_producer) {
+  /// Takes up to `series_max` series.
+  Catalog(const std::vector<SeriesRow>& known, std::int64_t last_producer, std::size_t series_max = 1'000'000)
+      : last_producer_(last_producer), series_max_(series_max) {
     for (const auto& row : known) {
       ids_.emplace(key(row.definition), row.id);
       last_series_ = std::max(last_series_, row.id);
@@ -21,15 +23,15 @@ class Catalog {
     last_time_ns_.resize(last_series_ + 1, never);
   }
 
-  /// The id of a series; a new one is added to `batch`.
+  /// The id of a series; a new one is added to `batch`. 0 when it would be one too many.
   std::uint32_t series_id(const ring::Definition& definition, Batch& batch) {
-    const auto [at, is_new] = ids_.try_emplace(key(definition), last_series_ + 1);
-    if (is_new) {
-      ++last_series_;
-      last_time_ns_.push_back(never);
-      batch.series.push_back({last_series_, definition});
-    }
-    return at->second;
+    auto name = key(definition);
+    if (const auto at = ids_.find(name); at != ids_.end()) return at->second;
+    if (ids_.size() >= series_max_) return 0;
+    ids_.emplace(std::move(name), ++last_series_);
+    last_time_ns_.push_back(never);
+    batch.series.push_back({last_series_, definition});
+    return last_series_;
   }
   std::int64_t new_producer_id() noexcept { return ++last_producer_; }
 
@@ -50,6 +52,7 @@ class Catalog {
   std::vector<std::int64_t> last_time_ns_;
   std::uint32_t last_series_ = 0;
   std::int64_t last_producer_;
+  std::size_t series_max_;
 };
 
 }  // namespace ringdown

@@ -206,6 +206,7 @@ void Drain::take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch
   if (record.series >= lane.series.size() || !std::isfinite(record.value))
     return lose(lane, batch, Loss::corrupt, 1, record.seq, record.seq, record.time_ns);
   const auto series = lane.series[record.series];
+  if (series == 0) return lose(lane, batch, Loss::series_limit, 1, record.seq, record.seq, record.time_ns);
   if (catalog_.is_duplicate(series, record.time_ns)) ++lane.cursor.duplicates;
   ++lane.cursor.stored;
   batch.samples.push_back({record.time_ns, record.value, series});
@@ -287,12 +288,21 @@ void Drain::read_definitions(Lane& lane, Batch& batch) {
   try {
     for (; at < bytes.size(); at += consumed)
       lane.series.push_back(catalog_.series_id(ring::decode(std::span(bytes).subspan(at), consumed), batch));
+    tell_of_limit(lane);
   } catch (const ring::Error& e) {
     spdlog::warn("ring {} lane {}: {}; its samples are counted as corrupt", consumer_.segment().ring(),
                  lane.cursor.lane, e.what());
     at = bytes.size();  // nothing behind it can be believed
   }
   lane.arena_read += at;
+}
+
+void Drain::tell_of_limit(const Lane& lane) {
+  if (limit_told_ || std::find(lane.series.begin(), lane.series.end(), 0u) == lane.series.end()) return;
+  limit_told_ = true;
+  spdlog::error("ring {} lane {}: the database has {} series, as many as --series-max allows; samples of further ones "
+                "are counted as lost, reason series_limit", consumer_.segment().ring(), lane.cursor.lane,
+                catalog_.size());
 }
 
 void Drain::lose(Lane& lane, Batch& batch, Loss reason, std::uint64_t count, std::uint64_t first_seq,

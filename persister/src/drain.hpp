@@ -87,6 +87,7 @@ class Drain {
   void take_owner(Lane& lane, Batch& batch);
   void enter_arena(Lane& lane, std::uint64_t epoch);
   void read_definitions(Lane& lane, Batch& batch);
+  void tell_of_limit(const Lane& lane);
   /// `producer`: whose loss it is, if not the lane's present one's.
   void lose(Lane& lane, Batch& batch, ring::abi::Loss reason, std::uint64_t count, std::uint64_t first_seq,
             std::uint64_t last_seq, std::int64_t time_ns, std::optional<std::int64_t> producer = {});
@@ -94,6 +95,7 @@ class Drain {
   ring::Consumer consumer_;
   BusGuard guard_;
   bool truncated_ = false;
+  bool limit_told_ = false;
   Catalog& catalog_;
   std::int64_t ring_id_;
   std::vector<Lane> lanes_;

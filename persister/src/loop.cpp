@@ -17,7 +17,7 @@ constexpr double lane_pressure = 0.5;             // a lane this full is committ
 Loop::Loop(const Settings& settings)
     : settings_(settings),
       store_(settings.database, settings.store),
-      catalog_(store_.series(), store_.last_producer()),
+      catalog_(store_.series(), store_.last_producer(), settings.series_max),
       last_commit_(Clock::now()) {
   if (!store_.moved_aside().empty())
     spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,

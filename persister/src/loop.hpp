@@ -23,6 +23,7 @@ struct Settings {
   std::size_t commit_records = 50'000;           // at most
   int checkpoint_pages = 250;                    // few and often: a checkpoint cannot be cut
   std::uint64_t wal_bytes_max = 64 << 20;        // beyond it the operator is told who keeps it from being emptied
+  std::size_t series_max = 1'000'000;            // samples of more are counted as lost
   StoreOptions store;
   bool check_after_unclean = true;               // in a thread of its own
   bool until_idle = false;

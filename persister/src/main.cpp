@@ -60,6 +60,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()->check(CLI::Range(1, 3600));
   app.add_option("--wal-mib", wal_mib, "MiB of WAL beyond which a reader that holds it back is reported")
       ->capture_default_str()->check(CLI::Range(1, 1 << 20));
+  app.add_option("--series-max", settings.series_max, "Most series in the database; samples of further ones are lost")
+      ->capture_default_str();
   app.add_flag("--any-file-system", settings.store.any_file_system,
                "Also a database on a file system that is not known to be local");
   app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");

@@ -30,6 +30,7 @@ const char* loss_name(ring::abi::Loss reason) {
     case ring::abi::Loss::overwritten: return "overwritten";
     case ring::abi::Loss::corrupt: return "corrupt";
     case ring::abi::Loss::skipped: return "skipped";
+    case ring::abi::Loss::series_limit: return "series_limit";
   }
   return "unknown";
 }

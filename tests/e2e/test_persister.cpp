@@ -121,6 +121,12 @@ TEST_CASE("ring-inspect shows a live and a dead owner and what is lost", "[inspe
   p.reset();
   shown = support::run({RING_INSPECT_PATH, f.ring, "--json"});
   CHECK_THAT(shown.output, Contains("\"alive\": false") && Contains("\"waiting\": 16") && Contains("\"non_finite\": 1"));
+  CHECK(support::run(f.command({"--until-idle"})).status == 0);
+  shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database});
+  CHECK_THAT(shown.output, Contains("2 samples of this ring stored, 1 lost; commits up to 20") &&
+                               Contains("survive a power cut") && Contains("non_finite"));
+  shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database, "--json"});
+  CHECK_THAT(shown.output, Contains("\"durable_through_ns\": 1") && Contains("\"reason\": \"non_finite\""));
   const auto none = support::run({RING_INSPECT_PATH, support::unique_ring()});
   CHECK(none.status == 1);
   CHECK_THAT(none.output, Contains("No such file") && Contains("check the name"));

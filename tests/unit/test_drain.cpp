@@ -123,6 +123,19 @@ TEST_CASE("an older copy of the database counts what the newer one has taken", "
   CHECK(f.query("SELECT count FROM losses WHERE reason = 'skipped'") == 2);
 }
 
+TEST_CASE("samples of series beyond the limit are counted as lost and the others stored", "[drain]") {
+  DrainFixture f;
+  f.catalog.emplace(f.store->series(), 0, 2);
+  ring::Producer p(f.name);
+  const auto a = p.gauge("a"), b = p.gauge("b"), c = p.gauge("c");
+  for (const auto series : {a, c, b, c}) p.push(series, 1);
+  f.round();
+  CHECK(f.stored() == 2);
+  CHECK(f.query("SELECT count(*) FROM series") == 2);
+  CHECK(f.query("SELECT sum(count) FROM losses WHERE reason = 'series_limit'") == 2);
+  CHECK(f.query("SELECT lost FROM cursors") == 2);
+}
+
 TEST_CASE("a ring created again is another ring and starts afresh", "[drain]") {
   DrainFixture f;
   {

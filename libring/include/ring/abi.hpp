@@ -30,6 +30,7 @@ enum class Loss : std::uint32_t {
   overwritten = 8,     // overwrite_oldest: the reader came too late
   corrupt = 9,         // a record that cannot be believed
   skipped = 10,        // released to another database before this one could read it
+  series_limit = 11,   // of a series beyond those that the persister takes
 };
 inline constexpr std::size_t producer_losses = 8;
 
