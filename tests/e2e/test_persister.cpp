@@ -198,3 +198,33 @@ TEST_CASE("a database damaged while nobody looked is found after the start, move
     aside += entry.path().filename().string().starts_with("m.db.damaged-");
   CHECK(aside >= 1);
 }
+
+TEST_CASE("a reader that keeps the WAL from being emptied is named, and it is emptied once that reader is gone",
+          "[persister]") {
+  const Fixture f;
+  ring::Producer p(f.ring);
+  const auto a = p.gauge("a");
+  std::mt19937_64 random(1);
+  const auto push = [&] {
+    for (int i = 0; i < 4000; ++i) p.push(a, std::bit_cast<double>(random() >> 2));
+  };
+  support::Child persister(f.command({"--round-ms", "5", "--commit-ms", "10", "--wal-mib", "1"}), f.folder / "log");
+  const auto wait_for = [&](const std::string& text) {
+    while (support::read_file(f.folder / "log").find(text) == std::string::npos) {
+      REQUIRE(persister.running());
+      push();
+      ::usleep(5000);
+    }
+  };
+  wait_for("drains ring");
+  {
+    ringdown::Database database(f.database, ringdown::Database::Access::read_only);
+    database.execute("BEGIN");
+    database.query_integer("SELECT count(*) FROM batches");
+    wait_for("is 1 MB and grows");
+    CHECK_THAT(support::read_file(f.folder / "log"), Contains("pid " + std::to_string(::getpid())));
+  }
+  wait_for("is emptied again");
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+}
