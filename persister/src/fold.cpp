@@ -42,16 +42,22 @@ Fold::Fold(Database& database, const std::string& name, std::int64_t width_s)
       damaged_(database, "INSERT OR IGNORE INTO damaged_batches VALUES (?, ?, ?, ?)") {}
 
 std::int64_t Fold::run(std::int64_t samples_max) {
-  progress_.step();
+  const bool known = progress_.step();
   const auto done = progress_.integer(0);
   progress_.reset();
+  if (!known) database_.fail_damaged("no progress row of " + name_ + "; its samples would be counted again");
 
   std::int64_t samples = 0, last = done;
   std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> damaged;
   rollups_.clear();
   batches_.bind(1, done);
   while (samples < samples_max && batches_.step()) {
-    last = batches_.integer(0);
+    const auto id = batches_.integer(0);
+    if (id <= last) {
+      batches_.reset();
+      database_.fail_damaged("after batch " + std::to_string(last) + " comes " + std::to_string(id));
+    }
+    last = id;
     samples += batches_.integer(1);
     try {
       add(batches_.blob(2));

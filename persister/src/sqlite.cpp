@@ -101,6 +101,10 @@ void Database::fail(int code, const std::string& step) const {
   throw SqliteError(code, text);
 }
 
+void Database::fail_damaged(const std::string& what) const {
+  throw SqliteError(SQLITE_CORRUPT, "database " + path_ + ": damaged: " + what);
+}
+
 void Database::execute(const std::string& sql) {
   const int code = sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) fail(code, sql.substr(0, sql.find_first_of("(\n")));

@@ -77,6 +77,8 @@ class Database {
   /// Statements that are running end with an error once `flag` is true; it must live as long as this.
   void cancel_when(const std::atomic<bool>& flag) noexcept;
   const std::string& path() const noexcept { return path_; }
+  /// For what SQLite does not notice: throws a SqliteError that is_damage().
+  [[noreturn]] void fail_damaged(const std::string& what) const;
 
  private:
   friend class Statement;
