@@ -67,7 +67,15 @@ void Drain::resume(std::uint32_t index) {
   const auto stored = lane.cursor.next_seq - 1;
   lane.released = consumer_.tail(index);
   if (stored > lane.released) {  // killed between commit and release: the database is right
-    consumer_.release(index, lane.released = stored);
+    const auto view = consumer_.lane(index);
+    const auto newest = view.mode == ring::abi::Mode::drop_newest ? lane.released + view.capacity
+                        : consumer_.used(index)                   ? ring::find_head(view) - 1
+                                                                  : 0;
+    if (stored > newest)
+      quarantine(lane, "the database has it stored up to record " + std::to_string(stored) +
+                           ", it cannot have more than " + std::to_string(newest));
+    else
+      consumer_.release(index, lane.released = stored);
   } else if (stored < lane.released) {
     // Another database has stored these, if the tail can be believed: a released record, or the one a lap later,
     // is in its slot.

@@ -113,6 +113,9 @@ Store::Statements::Statements(Database& db)
 
 namespace {
 
+constexpr std::int64_t series_id_max = 1 << 24;              // a damaged one costs memory: see Catalog, encode_batch
+constexpr std::int64_t row_id_max = std::int64_t{1} << 53;  // of what is numbered one by one
+
 std::int64_t integer(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 /// Makes the commits within its life wait until the disk has them.
@@ -193,6 +196,8 @@ void Store::commit(const Batch& batch, Clock::time_point now) {
         .bind(4, static_cast<std::int64_t>(batch.samples.size()))
         .bind(5, std::span<const std::byte>(blob_))
         .run();
+    // Behind the greatest of all ids SQLite gives any that is free, and a fold would never come to it.
+    if (database_->last_rowid() > row_id_max) database_->fail_damaged("batch " + std::to_string(database_->last_rowid()));
   }
   for (const auto& row : batch.cursors)
     s.cursor.bind(1, row.ring)
@@ -258,6 +263,9 @@ std::vector<SeriesRow> read_series(Database& database) {
   std::vector<SeriesRow> out;
   Statement select(database, "SELECT id, name, labels, kind, unit, states FROM series ORDER BY id");
   while (select.step()) {
+    const auto what = "series " + std::to_string(select.integer(0)) + ": ";
+    if (select.integer(0) < 1 || select.integer(0) > series_id_max)
+      database.fail_damaged(what + "ids go from 1 to " + std::to_string(series_id_max));
     SeriesRow row;
     row.id = static_cast<std::uint32_t>(select.integer(0));
     auto& d = row.definition;
@@ -272,6 +280,7 @@ std::vector<SeriesRow> read_series(Database& database) {
     }
     const auto kind = select.text(3);
     d.kind = kind == "gauge" ? ring::Kind::gauge : kind == "counter" ? ring::Kind::counter : ring::Kind::state;
+    if (kind != kind_name(d.kind)) database.fail_damaged(what + "kind \"" + kind + "\", expected gauge, counter or state");
     d.unit = select.text(4);
     out.push_back(std::move(row));
   }
@@ -280,7 +289,9 @@ std::vector<SeriesRow> read_series(Database& database) {
 
 std::vector<SeriesRow> Store::series() { return read_series(*database_); }
 std::int64_t Store::last_producer() {
-  return database_->query_integer("SELECT coalesce(max(id), 0) FROM producers");
+  const auto last = database_->query_integer("SELECT coalesce(max(id), 0) FROM producers");
+  if (last < 0 || last > row_id_max) database_->fail_damaged("producer " + std::to_string(last));
+  return last;
 }
 
 }  // namespace ringdown

@@ -154,3 +154,13 @@ TEST_CASE("a damaged batch costs its own samples and not the rollup of the other
   }
   CHECK(f.store.database().query_integer("SELECT count FROM tier_1s") == 2);
 }
+
+TEST_CASE("a lost progress row is damage, not a reason to roll all up again", "[fold]") {
+  StoreFixture f;
+  f.commit({{1, 1, 1}});
+  Fold fold(f.store.database(), "tier_1s", 1);
+  fold.run(1);
+  f.store.database().execute("DELETE FROM progress WHERE job = 'tier_1s'");
+  CHECK_THROWS_WITH(fold.run(1), Catch::Contains("no progress row of tier_1s"));
+  CHECK(f.store.database().query_integer("SELECT sum(count) FROM tier_1s") == 1);
+}

@@ -92,6 +92,18 @@ struct HostileFixture {
 
 }  // namespace
 
+TEST_CASE("a database that says more is stored than the lane can hold does not move its tail", "[hostile]") {
+  for (const auto mode : {Mode::drop_newest, Mode::overwrite_oldest}) {
+    HostileFixture f(mode);
+    f.round();
+    f.database->database().execute("UPDATE cursors SET next_seq = next_seq + 100 WHERE lane = 0");
+    const auto tail = f.drain->consumer().tail(0);
+    f.open();
+    f.check_quarantined("the database has it stored up to record");
+    CHECK(f.drain->consumer().tail(0) == tail);
+  }
+}
+
 TEST_CASE("a ring truncated under its reader is given up, and another ring is drained on", "[hostile]") {
   HostileFixture f;
   f.round();
