@@ -1,7 +1,7 @@
 // fuzz_database.cpp: opens, continues and reads a database whose pages somebody damages.
 //
-// Every input is a program of pokes of six bytes: page | offset (u16; the top bit: within the first 128 bytes) |
-// how (bit 7: only once the store is open) | value | another value. Whatever they do to the file:
+// Every input is a program of pokes of six bytes: page | offset (u16; the top bit: within the first 128
+// bytes) | how (bit 7: only once the store is open) | value | another value. Whatever they do to the file:
 //   1. no crash, no sanitizer's report, no exception but SqliteError and ring::Error;
 //   2. a fold comes to its end, and what it folded moves its progress;
 //   3. every sample that is read is one that was committed: damage to a batch is seen;
@@ -43,8 +43,11 @@ double value_of(std::uint32_t series, std::int64_t time_ns) {
 }
 
 ring::Definition definition(std::uint32_t id) {
-  return {id % 2 ? ring::Kind::gauge : ring::Kind::state, "series_" + std::to_string(id), id % 2 ? "ms" : "",
-          {{"wan", "x"}}, id % 2 ? std::vector<std::string>{} : std::vector<std::string>{"down", "up"}};
+  return {id % 2 ? ring::Kind::gauge : ring::Kind::state,
+          "series_" + std::to_string(id),
+          id % 2 ? "ms" : "",
+          {{"wan", "x"}},
+          id % 2 ? std::vector<std::string>{} : std::vector<std::string>{"down", "up"}};
 }
 
 Batch batch_at(std::int64_t time_s, std::span<const std::uint32_t> series) {
@@ -55,7 +58,8 @@ Batch batch_at(std::int64_t time_s, std::span<const std::uint32_t> series) {
     batch.samples.push_back({time_ns, value_of(id, time_ns), id});
   }
   batch.losses.push_back({1, 0, 1, ring::abi::Loss::lane_full, 3, 8, 8, time_s * second_ns});
-  batch.cursors.push_back({1, 0, static_cast<std::uint64_t>(time_s), 1, 40, 3, 0, "{\"0\":[3,3],\"controls\":[7,7]}"});
+  batch.cursors.push_back(
+      {1, 0, static_cast<std::uint64_t>(time_s), 1, 40, 3, 0, "{\"0\":[3,3],\"controls\":[7,7]}"});
   return batch;
 }
 
@@ -97,17 +101,36 @@ struct Poke {
     auto* const at_page = image.data() + page % pages * page_bytes;
     auto* const at = at_page + offset;
     const auto left = page_bytes - offset;
-    constexpr unsigned char edges[][8]{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x7f, 0xff, 0xff, 0xff, 0xff},
-                                       {0x80}, {}, {0, 0, 0, 1}};
+    constexpr unsigned char edges[][8]{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+                                       {0x7f, 0xff, 0xff, 0xff, 0xff},
+                                       {0x80},
+                                       {},
+                                       {0, 0, 0, 1}};
     switch (how % 8) {
-      case 0: *at = static_cast<char>(a); break;
-      case 1: *at = static_cast<char>(*at ^ 1 << a % 8); break;
-      case 2: *at = static_cast<char>(*at + (b & 1 ? 1 : -1)); break;
-      case 3: std::memcpy(at, edges[a % std::size(edges)], std::min<std::size_t>(left, 1 + b % 8)); break;
-      case 4: std::memset(at, a, std::min<std::size_t>(left, 512)); break;
-      case 5: std::memmove(at_page, image.data() + a % pages * page_bytes, page_bytes); break;
-      case 6: std::memmove(at, at_page + word % (page_bytes - 16), std::min<std::size_t>(left, 16)); break;
-      default: image.resize(std::max<std::size_t>(image.size() - word % image.size(), 1)); break;
+      case 0:
+        *at = static_cast<char>(a);
+        break;
+      case 1:
+        *at = static_cast<char>(*at ^ 1 << a % 8);
+        break;
+      case 2:
+        *at = static_cast<char>(*at + (b & 1 ? 1 : -1));
+        break;
+      case 3:
+        std::memcpy(at, edges[a % std::size(edges)], std::min<std::size_t>(left, 1 + b % 8));
+        break;
+      case 4:
+        std::memset(at, a, std::min<std::size_t>(left, 512));
+        break;
+      case 5:
+        std::memmove(at_page, image.data() + a % pages * page_bytes, page_bytes);
+        break;
+      case 6:
+        std::memmove(at, at_page + word % (page_bytes - 16), std::min<std::size_t>(left, 16));
+        break;
+      default:
+        image.resize(std::max<std::size_t>(image.size() - word % image.size(), 1));
+        break;
     }
   }
 

@@ -32,7 +32,8 @@ Verdict Disk::before(const Event& event) {
   if (is_cut_) return {SQLITE_IOERR};
   ++calls_;
   const auto of_kind = ++calls_of_[static_cast<std::size_t>(event.call)];
-  if (cut_at_ == 0 || (cut_kind_ ? event.call != *cut_kind_ || of_kind != cut_at_ : calls_ != cut_at_)) return {};
+  if (cut_at_ == 0 || (cut_kind_ ? event.call != *cut_kind_ || of_kind != cut_at_ : calls_ != cut_at_))
+    return {};
   is_cut_ = true;
   if (happens(0.5)) take(event);  // it was under way, or had just been done
   return {SQLITE_IOERR};
@@ -53,8 +54,12 @@ void Disk::take(const Event& event) {
     case Call::open:
       if (event.creates) entry.push_back(std::make_shared<Inode>());
       break;
-    case Call::write: inode->pending.push_back({event.offset, {event.bytes.begin(), event.bytes.end()}}); break;
-    case Call::truncate: inode->pending.push_back({event.offset, {}}); break;
+    case Call::write:
+      inode->pending.push_back({event.offset, {event.bytes.begin(), event.bytes.end()}});
+      break;
+    case Call::truncate:
+      inode->pending.push_back({event.offset, {}});
+      break;
     case Call::remove:
       entry.push_back(nullptr);
       if (event.syncs_folder) entry = {nullptr};
@@ -66,7 +71,8 @@ void Disk::take(const Event& event) {
       if (event.syncs_folder)
         for (auto& [path, other] : entries_) other = {other.back()};
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

@@ -1,9 +1,10 @@
-// disk.hpp: the files of a folder as a disk holds them that may lose its power: what was written and not synced, and
-// entries of the folder that were not synced, are only perhaps there afterwards.
+// disk.hpp: the files of a folder as a disk holds them that may lose its power: what was written and not
+// synced, and entries of the folder that were not synced, are only perhaps there afterwards.
 //
-// A write that was not synced is kept, dropped or torn into sectors, whatever comes of others, before or behind it; so
-// is a truncation. An entry that was made or removed since the folder's last sync is in any state since. A sync of a
-// file covers its entry; the first one of a new journal or WAL, before which SQLite syncs the folder, covers them all.
+// A write that was not synced is kept, dropped or torn into sectors, whatever comes of others, before or
+// behind it; so is a truncation. An entry that was made or removed since the folder's last sync is in any
+// state since. A sync of a file covers its entry; the first one of a new journal or WAL, before which SQLite
+// syncs the folder, covers them all.
 #pragma once
 
 #include <filesystem>

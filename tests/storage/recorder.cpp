@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <catch2/catch.hpp>
-
 #include <functional>
 #include <numeric>
 
@@ -29,7 +28,8 @@ Recorder::Recorder(std::filesystem::path database, std::int64_t first_value)
     if (&lane != &lanes_[0]) geometry.mode = ring::abi::Mode::overwrite_oldest;
     lane.segment = ring::Segment::open_or_create(lane.ring, geometry);
     settings_.rings.push_back(lane.ring);
-    lane.producer = std::make_unique<ring::Producer>(lane.ring, ring::Options{.create = false, .name = lane.name});
+    lane.producer =
+        std::make_unique<ring::Producer>(lane.ring, ring::Options{.create = false, .name = lane.name});
     lane.series = lane.producer->gauge(lane.name);
   }
 }
@@ -42,7 +42,8 @@ void Recorder::push(int count) {
   for (; count > 0; --count)
     for (auto& lane : lanes_) {
       const auto value = first_value_ + lane.accepted;
-      const bool ok = lane.producer->push(lane.series, static_cast<double>(value), first_ns + value * interval_ns);
+      const bool ok =
+          lane.producer->push(lane.series, static_cast<double>(value), first_ns + value * interval_ns);
       (ok ? lane.accepted : lane.refused) += 1;
     }
 }
@@ -93,8 +94,8 @@ void Recorder::check() {
     CHECK(values.back() == static_cast<double>(lane.accepted - 1));
     if (&lane == &lanes_[0]) CHECK(lost == lane.refused);
     for (const char* tier : {"tier_1s", "tier_1m"}) {
-      const auto of_tier = std::string(" FROM ") + tier + " WHERE series = (SELECT id FROM series WHERE name = '" +
-                           lane.name + "')";
+      const auto of_tier = std::string(" FROM ") + tier +
+                           " WHERE series = (SELECT id FROM series WHERE name = '" + lane.name + "')";
       CHECK(db.query_integer("SELECT sum(count)" + of_tier) == count);
       CHECK(db.query_integer("SELECT sum(sum)" + of_tier) ==
             static_cast<std::int64_t>(std::accumulate(values.begin(), values.end(), 0.0)));
@@ -102,8 +103,10 @@ void Recorder::check() {
     samples += count;
   }
   CHECK(db.query_integer("SELECT sum(samples) FROM batches") == samples);
-  CHECK(db.query_integer("SELECT sum(count) FROM losses") == db.query_integer("SELECT sum(lost) FROM cursors"));
-  CHECK(db.query_integer("SELECT count(*) FROM losses WHERE reason NOT IN ('lane_full', 'overwritten')") == 0);
+  CHECK(db.query_integer("SELECT sum(count) FROM losses") ==
+        db.query_integer("SELECT sum(lost) FROM cursors"));
+  CHECK(db.query_integer("SELECT count(*) FROM losses WHERE reason NOT IN ('lane_full', 'overwritten')") ==
+        0);
   CHECK(db.query_integer("SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
   CHECK(db.query_integer("SELECT journal_mode = 'wal' FROM pragma_journal_mode") == 1);
   CHECK(db.query_integer("PRAGMA auto_vacuum") == 2);

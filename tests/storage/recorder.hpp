@@ -1,4 +1,5 @@
-// recorder.hpp: two small rings, one of each mode, a producer in each, and the persister's loop at the test's own time.
+// recorder.hpp: two small rings, one of each mode, a producer in each, and the persister's loop at the test's
+// own time.
 #pragma once
 
 #include <array>
@@ -25,8 +26,8 @@ class Recorder {
   bool start();
   /// It ends, without a last drain or commit.
   void end() { loop_.reset(); }
-  /// One round, and time goes on, so far that everything is due in the next. When the database is gone, another
-  /// persister starts. @return false without a persister
+  /// One round, and time goes on, so far that everything is due in the next. When the database is gone,
+  /// another persister starts. @return false without a persister
   bool round();
   /// Rounds until all that was pushed is stored and rolled up, if that ever happens.
   void settle();
@@ -55,7 +56,9 @@ class Recorder {
     std::optional<ring::Segment> segment = {};
     std::int64_t accepted = 0, refused = 0;
   };
-  std::uint64_t tail(std::size_t lane) const { return ring::words::load(lanes_[lane].segment->lane(0).header->tail); }
+  std::uint64_t tail(std::size_t lane) const {
+    return ring::words::load(lanes_[lane].segment->lane(0).header->tail);
+  }
 
   std::string database_;
   std::int64_t first_value_;

@@ -46,7 +46,9 @@ int read(sqlite3_file* file, void* data, int amount, sqlite3_int64 offset) {
 }
 int write(sqlite3_file* file, const void* data, int amount, sqlite3_int64 offset) {
   auto& f = self(file);
-  const Event event{.call = Call::write, .path = *f.path, .offset = offset,
+  const Event event{.call = Call::write,
+                    .path = *f.path,
+                    .offset = offset,
                     .bytes = {static_cast<const std::byte*>(data), static_cast<std::size_t>(amount)}};
   const auto lower = [&](std::size_t size) {
     return f.lower()->pMethods->xWrite(f.lower(), data, static_cast<int>(size), offset);
@@ -89,9 +91,7 @@ int check_reserved(sqlite3_file* file, int* result) {
 int control(sqlite3_file* file, int operation, void* argument) {
   return self(file).lower()->pMethods->xFileControl(self(file).lower(), operation, argument);
 }
-int sector_size(sqlite3_file* file) {
-  return self(file).lower()->pMethods->xSectorSize(self(file).lower());
-}
+int sector_size(sqlite3_file* file) { return self(file).lower()->pMethods->xSectorSize(self(file).lower()); }
 int characteristics(sqlite3_file* file) {
   return self(file).lower()->pMethods->xDeviceCharacteristics(self(file).lower());
 }
@@ -113,9 +113,9 @@ int shm_unmap(sqlite3_file* file, int remove) {
 
 // Version 2: no memory-mapped reading, so that every read is seen.
 constexpr sqlite3_io_methods methods{
-    2,           close_file, read,           write,   truncate,    sync,            file_size, lock,
-    unlock,      check_reserved, control,    sector_size, characteristics, shm_map, shm_lock,  shm_barrier,
-    shm_unmap,   nullptr,    nullptr};
+    2,         close_file,     read,    write,       truncate,        sync,    file_size, lock,
+    unlock,    check_reserved, control, sector_size, characteristics, shm_map, shm_lock,  shm_barrier,
+    shm_unmap, nullptr,        nullptr};
 
 int open_file(sqlite3_vfs*, sqlite3_filename name, sqlite3_file* file, int flags, int* flags_out) {
   auto& f = self(file);

@@ -1,7 +1,8 @@
-// shim_vfs.hpp: a layer between SQLite and the system's files, in which a test sees every call and may refuse it.
+// shim_vfs.hpp: a layer between SQLite and the system's files, in which a test sees every call and may refuse
+// it.
 //
-// It is the default VFS from the first watch() on, for every connection of the process. Nothing is really synced:
-// what a sync is worth is the watcher's to say. A busy handler's sleep returns at once.
+// It is the default VFS from the first watch() on, for every connection of the process. Nothing is really
+// synced: what a sync is worth is the watcher's to say. A busy handler's sleep returns at once.
 #pragma once
 
 #include <array>
@@ -26,7 +27,7 @@ struct Event {
 };
 
 struct Verdict {
-  int code = 0;                 // SQLITE_OK: the call is made. Else it is not, and this is its result
+  int code = 0;                // SQLITE_OK: the call is made. Else it is not, and this is its result
   std::size_t bytes_kept = 0;  // of a refused write
 };
 

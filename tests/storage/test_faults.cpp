@@ -1,8 +1,8 @@
-// Promise 2 and 3 on a failing disk: whichever call of SQLite to the system fails, once or until it is mended, all
-// that was pushed is stored once or counted as lost, and the persister goes on by itself.
+// Promise 2 and 3 on a failing disk: whichever call of SQLite to the system fails, once or until it is
+// mended, all that was pushed is stored once or counted as lost, and the persister goes on by itself.
 //
-// One run: a persister creates a database, commits, rolls up, checkpoints, ends, and another one goes on. The Nth
-// call of one kind fails, for every N that a run reaches.
+// One run: a persister creates a database, commits, rolls up, checkpoints, ends, and another one goes on. The
+// Nth call of one kind fails, for every N that a run reaches.
 #include <sqlite3.h>
 
 #include <catch2/catch.hpp>
@@ -27,13 +27,13 @@ struct Fault {
 };
 
 constexpr Fault faults[] = {
-    {Call::open, SQLITE_CANTOPEN},        {Call::read, SQLITE_IOERR_READ},
-    {Call::write, SQLITE_IOERR_WRITE},    {Call::write, SQLITE_FULL, true},
-    {Call::sync, SQLITE_IOERR_FSYNC},     {Call::truncate, SQLITE_IOERR_TRUNCATE},
-    {Call::size, SQLITE_IOERR_FSTAT},     {Call::lock, SQLITE_IOERR_LOCK},
-    {Call::lock, SQLITE_BUSY},            {Call::shm_map, SQLITE_IOERR_SHMMAP},
-    {Call::shm_map, SQLITE_FULL},         {Call::shm_lock, SQLITE_IOERR_SHMLOCK},
-    {Call::shm_lock, SQLITE_BUSY},        {Call::remove, SQLITE_IOERR_DELETE},
+    {Call::open, SQLITE_CANTOPEN},       {Call::read, SQLITE_IOERR_READ},
+    {Call::write, SQLITE_IOERR_WRITE},   {Call::write, SQLITE_FULL, true},
+    {Call::sync, SQLITE_IOERR_FSYNC},    {Call::truncate, SQLITE_IOERR_TRUNCATE},
+    {Call::size, SQLITE_IOERR_FSTAT},    {Call::lock, SQLITE_IOERR_LOCK},
+    {Call::lock, SQLITE_BUSY},           {Call::shm_map, SQLITE_IOERR_SHMMAP},
+    {Call::shm_map, SQLITE_FULL},        {Call::shm_lock, SQLITE_IOERR_SHMLOCK},
+    {Call::shm_lock, SQLITE_BUSY},       {Call::remove, SQLITE_IOERR_DELETE},
     {Call::access, SQLITE_IOERR_ACCESS},
 };
 
@@ -101,14 +101,16 @@ TEST_CASE("every failing call to the system leaves all samples stored once or co
     for (; reached; nth += stride) {
       reached = false;
       for (const bool lasts : {false, true}) {
-        INFO("call " << nth << " of " << storage::call_names[static_cast<std::size_t>(fault.call)] << " fails with "
-                     << sqlite3_errstr(fault.code) << " (" << fault.code << ")" << (lasts ? " until mended" : " once"));
+        INFO("call " << nth << " of " << storage::call_names[static_cast<std::size_t>(fault.call)]
+                     << " fails with " << sqlite3_errstr(fault.code) << " (" << fault.code << ")"
+                     << (lasts ? " until mended" : " once"));
         reached |= run(fault, nth, lasts, hits);
         ++runs;
       }
     }
-    counts += std::string(counts.empty() ? "" : ", ") + storage::call_names[static_cast<std::size_t>(fault.call)] +
-              " " + std::to_string(nth - stride - 1);
+    counts += std::string(counts.empty() ? "" : ", ") +
+              storage::call_names[static_cast<std::size_t>(fault.call)] + " " +
+              std::to_string(nth - stride - 1);
   }
   WARN(runs << " runs, " << hits << " calls failed; calls of a run: " << counts);
 }

@@ -1,7 +1,9 @@
-// Other processes at the database: readers that stay, writers, VACUUM, and an operator who deletes or replaces the
-// file under the running persister.
+// Other processes at the database: readers that stay, writers, VACUUM, and an operator who deletes or
+// replaces the file under the running persister.
+#include <signal.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
-#include <fstream>
 
 #include "recorder.hpp"
 #include "shell.hpp"
@@ -109,10 +111,43 @@ TEST_CASE("a database deleted under the persister is left, and another one begun
     values.insert(values.end(), later.begin(), later.end());
     REQUIRE(static_cast<std::int64_t>(values.size()) == f.recorder.accepted(lane));
     for (std::size_t i = 0; i < values.size(); ++i) CHECK(values[i] == static_cast<double>(i));
-    const auto skipped = support::query(f.path, "SELECT sum(count) FROM losses JOIN rings ON rings.id = ring WHERE "
-                                                "reason = 'skipped' AND name = '" + f.recorder.ring(lane) + "'");
+    const auto skipped = support::query(f.path,
+                                        "SELECT sum(count) FROM losses JOIN rings ON rings.id = ring WHERE "
+                                        "reason = 'skipped' AND name = '" +
+                                            f.recorder.ring(lane) + "'");
     CHECK(static_cast<std::uint64_t>(skipped) == released[lane]);
   }
+}
+
+TEST_CASE("ring-persister goes on with another database when its own is deleted", "[storage][foreign]") {
+  const auto ring = support::unique_ring();
+  const auto folder = support::unique_folder();
+  const auto path = folder / "m.db";
+  ring::Producer producer(ring, {.geometry = {.lanes = 1, .lane_records = 1024, .arena_bytes = 4096}});
+  const auto series = producer.gauge("value");
+  const auto segment = ring::Segment::inspect(ring);
+  support::Child persister(
+      {RING_PERSISTER_PATH, "--ring", ring, "--db", path, "--round-ms", "1", "--commit-ms", "1"},
+      folder / "log");
+  const auto push_and_wait = [&] {
+    for (int i = 0; i < 10; ++i) producer.push(series, i);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (ring::words::load(segment.lane(0).header->tail) != producer.sequence() &&
+           std::chrono::steady_clock::now() < end)
+      ::usleep(1000);
+    REQUIRE(ring::words::load(segment.lane(0).header->tail) == producer.sequence());
+  };
+  push_and_wait();
+  fs::remove(path);
+  fs::remove(path.string() + "-wal");
+  fs::remove(path.string() + "-shm");
+  push_and_wait();
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  INFO(support::read_file(folder / "log"));
+  CHECK(Recorder::values(path, "value").size() == 10);
+  CHECK(support::query(path, "SELECT sum(count) FROM losses WHERE reason = 'skipped'") > 0);
+  fs::remove_all(folder);
 }
 
 TEST_CASE("a database replaced by an older copy goes on from the copy, and what is missing is counted",
@@ -132,12 +167,15 @@ TEST_CASE("a database replaced by an older copy goes on from the copy, and what 
     const std::string name = lane == 0 ? "drop_newest" : "overwrite_oldest";
     CHECK(Recorder::values(kept, name).size() == 80);
     const auto values = Recorder::values(f.path, name);
-    const auto skipped = support::query(f.path, "SELECT sum(count) FROM losses JOIN rings ON rings.id = ring WHERE "
-                                                "reason = 'skipped' AND name = '" + f.recorder.ring(lane) + "'");
+    const auto skipped = support::query(f.path,
+                                        "SELECT sum(count) FROM losses JOIN rings ON rings.id = ring WHERE "
+                                        "reason = 'skipped' AND name = '" +
+                                            f.recorder.ring(lane) + "'");
     CHECK(static_cast<std::uint64_t>(skipped) == released[lane] - copied[lane]);
     CHECK(static_cast<std::int64_t>(values.size()) + skipped == f.recorder.accepted(lane));
     REQUIRE(values.size() > 50);
-    for (std::size_t i = 0; i < values.size(); ++i) CHECK(values[i] == static_cast<double>(i < 50 ? i : i + 30));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      CHECK(values[i] == static_cast<double>(i < 50 ? i : i + 30));
   }
   CHECK(support::query(f.path, "SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
   CHECK(support::query(f.path, "SELECT sum(count) FROM tier_1s") ==

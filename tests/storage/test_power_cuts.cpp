@@ -1,9 +1,11 @@
-// Power cuts: the machine, and with it the rings, is gone in the middle of any call of SQLite to the system, and of
-// what was written and not synced the disk keeps what it likes. Then:
-//   - the database opens, its integrity is checked, and it holds what it held after the last cut and, of what was
+// Power cuts: the machine, and with it the rings, is gone in the middle of any call of SQLite to the system,
+// and of what was written and not synced the disk keeps what it likes. Then:
+//   - the database opens, its integrity is checked, and it holds what it held after the last cut and, of what
+//   was
 //     committed since, the first so many commits, whole;
 //   - it holds all that was durable;
-//   - each sample is there once, the cursors and losses are those of the commits that are there, and each tier is the
+//   - each sample is there once, the cursors and losses are those of the commits that are there, and each
+//   tier is the
 //     rollup of the batches up to its progress row.
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -58,14 +60,15 @@ Held read(ringdown::Database& db) {
   CHECK(in_order);
   CHECK(whole);
   for (const std::string tier : {"tier_1s", "tier_1m"}) {
-    const auto done = static_cast<std::size_t>(
-        db.query_integer("SELECT batch FROM progress WHERE job = '" + tier + "'"));
+    const auto done =
+        static_cast<std::size_t>(db.query_integer("SELECT batch FROM progress WHERE job = '" + tier + "'"));
     REQUIRE(done < counts.size());
     CHECK(db.query_integer("SELECT sum(count) FROM " + tier) == counts[done]);
     CHECK(db.query_integer("SELECT sum(sum) FROM " + tier) == std::llround(sums[done]));
   }
   CHECK(db.query_integer("SELECT sum(stored) FROM cursors") == counts.back());
-  CHECK(db.query_integer("SELECT sum(lost) FROM cursors") == db.query_integer("SELECT sum(count) FROM losses"));
+  CHECK(db.query_integer("SELECT sum(lost) FROM cursors") ==
+        db.query_integer("SELECT sum(count) FROM losses"));
   CHECK(db.query_integer("SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
   return out;
 }
@@ -106,7 +109,8 @@ class Machine {
     if (index % 2 == 0)
       disk.cut_at(1 + index / 2 % (syncs_ + 1), Call::sync);
     else  // in a first life mostly while the database is made
-      disk.cut_at(1 + static_cast<int>(random_() % static_cast<unsigned>(life_ == 0 ? creation_calls : calls_)));
+      disk.cut_at(1 +
+                  static_cast<int>(random_() % static_cast<unsigned>(life_ == 0 ? creation_calls : calls_)));
   }
 
   void live(Recorder& recorder, Disk& disk, std::vector<Recorder::Sequences>& commits) {
@@ -135,7 +139,8 @@ class Machine {
         stored[lane] = static_cast<std::uint64_t>(
             db.query_integer("SELECT next_seq - 1 FROM cursors JOIN rings ON rings.id = ring WHERE name = '" +
                              recorder.ring(lane) + "'"));
-      INFO("stored up to " << stored[0] << ", " << stored[1] << "; durable up to " << durable[0] << ", " << durable[1]);
+      INFO("stored up to " << stored[0] << ", " << stored[1] << "; durable up to " << durable[0] << ", "
+                           << durable[1]);
       const auto last = std::find(commits.begin(), commits.end(), stored);
       CHECK((stored == Recorder::Sequences{} || last != commits.end()));
       for (std::size_t lane = 0; lane < stored.size(); ++lane) CHECK(stored[lane] >= durable[lane]);
@@ -179,10 +184,10 @@ TEST_CASE("two thousand power cuts leave whole commits, and all that was durable
     if (i % lives == 0) machine.emplace(random, totals);
     machine->live_and_check(i);
   }
-  WARN(cuts << " cuts: at a sync " << totals.at_syncs << ", at another call " << totals.at_calls << ", after the end "
-            << totals.after_the_end << "; writes not synced: " << totals.disk.kept << " kept, " << totals.disk.dropped
-            << " dropped, " << totals.disk.torn << " torn; entries open: " << totals.disk.entries
-            << "; cuts that lost a commit: " << totals.lost_commits);
+  WARN(cuts << " cuts: at a sync " << totals.at_syncs << ", at another call " << totals.at_calls
+            << ", after the end " << totals.after_the_end << "; writes not synced: " << totals.disk.kept
+            << " kept, " << totals.disk.dropped << " dropped, " << totals.disk.torn << " torn; entries open: "
+            << totals.disk.entries << "; cuts that lost a commit: " << totals.lost_commits);
 }
 
 TEST_CASE("at synchronous=FULL a commit that has returned outlives every power cut", "[storage][power]") {
