@@ -52,7 +52,9 @@ void Disk::take(const Event& event) {
   const auto& inode = entry.back();
   switch (event.call) {
     case Call::open:
-      if (event.creates) entry.push_back(std::make_shared<Inode>());
+      // The persister itself makes an empty database before SQLite opens it.
+      if (event.creates || (!entry.back() && std::filesystem::exists(event.path)))
+        entry.push_back(std::make_shared<Inode>());
       break;
     case Call::write:
       inode->pending.push_back({event.offset, {event.bytes.begin(), event.bytes.end()}});

@@ -41,6 +41,7 @@ class Recorder {
   std::int64_t refused(std::size_t lane) const noexcept { return lanes_[lane].refused; }
 
   const std::string& database() const noexcept { return database_; }
+  ringdown::StoreOptions& store_options() noexcept { return settings_.store; }
   /// By lane, in the order of their names: the ring, and the last record pushed, and released.
   using Sequences = std::array<std::uint64_t, 2>;
   const std::string& ring(std::size_t lane) const noexcept { return lanes_[lane].ring; }

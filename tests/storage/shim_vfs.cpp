@@ -3,13 +3,22 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <optional>
+#include <thread>
 #include <utility>
 
 namespace storage {
 namespace {
 
-Watcher* watcher = nullptr;
-sqlite3_vfs* below = nullptr;  // the system's
+Watcher* watching = nullptr;
+std::optional<std::thread::id> watched_thread;  // none: all
+thread_local bool refused = false;              // a call, since the last sleep
+sqlite3_vfs* below = nullptr;                   // the system's
+
+Watcher* who_watches() {
+  return !watched_thread || *watched_thread == std::this_thread::get_id() ? watching : nullptr;
+}
 
 /// What SQLite holds of an open file; the system's own follows it in memory.
 struct File {
@@ -25,8 +34,12 @@ File& self(sqlite3_file* file) { return *reinterpret_cast<File*>(file); }
 /// Asks the watcher, makes the call, tells the watcher.
 template <class Make>
 int make(const Event& event, Make&& call) {
+  auto* const watcher = who_watches();
   const auto verdict = watcher ? watcher->before(event) : Verdict{};
-  if (verdict.code != SQLITE_OK) return verdict.code;
+  if (verdict.code != SQLITE_OK) {
+    refused = true;
+    return verdict.code;
+  }
   const int code = call();
   if (code == SQLITE_OK && watcher) watcher->after(event);
   return code;
@@ -35,7 +48,7 @@ int make(const Event& event, Make&& call) {
 int close_file(sqlite3_file* file) {
   auto& f = self(file);
   const int code = f.lower()->pMethods->xClose(f.lower());
-  if (watcher) watcher->after({.call = Call::close, .path = *f.path});
+  if (auto* const watcher = who_watches()) watcher->after({.call = Call::close, .path = *f.path});
   delete f.path;
   return code;
 }
@@ -53,6 +66,7 @@ int write(sqlite3_file* file, const void* data, int amount, sqlite3_int64 offset
   const auto lower = [&](std::size_t size) {
     return f.lower()->pMethods->xWrite(f.lower(), data, static_cast<int>(size), offset);
   };
+  auto* const watcher = who_watches();
   const auto verdict = watcher ? watcher->before(event) : Verdict{};
   if (verdict.code != SQLITE_OK) {
     if (verdict.bytes_kept > 0) lower(verdict.bytes_kept);
@@ -144,7 +158,13 @@ int access_file(sqlite3_vfs*, const char* name, int flags, int* result) {
 int full_path(sqlite3_vfs*, const char* name, int size, char* out) {
   return below->xFullPathname(below, name, size, out);
 }
-int do_not_sleep(sqlite3_vfs*, int microseconds) { return microseconds; }
+/// A busy handler (whole milliseconds) and retries after a refusal need not wait; those beside another thread
+/// do.
+int sleep(sqlite3_vfs*, int microseconds) {
+  if (!std::exchange(refused, false) && microseconds % 1000 != 0)
+    std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+  return microseconds;
+}
 
 void install() {
   static sqlite3_vfs vfs;
@@ -157,15 +177,17 @@ void install() {
   vfs.xDelete = remove_file;
   vfs.xAccess = access_file;
   vfs.xFullPathname = full_path;
-  vfs.xSleep = do_not_sleep;
+  vfs.xSleep = sleep;
   sqlite3_vfs_register(&vfs, 1);
 }
 
 }  // namespace
 
-void watch(Watcher* whom) {
+void watch(Watcher* whom, Threads whose) {
   install();
-  watcher = whom;
+  watching = whom;
+  watched_thread.reset();
+  if (whose == Threads::this_one) watched_thread = std::this_thread::get_id();
 }
 
 }  // namespace storage

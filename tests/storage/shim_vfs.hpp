@@ -39,7 +39,8 @@ class Watcher {
   virtual void after(const Event&) {}
 };
 
-/// Whom to ask from now on; nobody with null. Not thread-safe.
-void watch(Watcher* watcher);
+/// Whom to ask from now on about this thread's calls, or about all; nobody with null. Not thread-safe.
+enum class Threads { this_one, all };
+void watch(Watcher* watcher, Threads whose = Threads::this_one);
 
 }  // namespace storage

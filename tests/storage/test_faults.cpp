@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "recorder.hpp"
 #include "shim_vfs.hpp"
@@ -113,4 +114,36 @@ TEST_CASE("every failing call to the system leaves all samples stored once or co
               std::to_string(nth - stride - 1);
   }
   WARN(runs << " runs, " << hits << " calls failed; calls of a run: " << counts);
+}
+
+TEST_CASE("a page that the check after an unclean stop cannot read is not taken for damage",
+          "[storage][fault]") {
+  struct Unreadable : storage::Watcher {
+    Unreadable(int nth) : left(nth) { watch(this, storage::Threads::all); }
+    ~Unreadable() override { storage::watch(nullptr); }
+    storage::Verdict before(const storage::Event& event) override {
+      if (event.call != Call::read || --left > 0) return {};
+      ++hits;
+      return {SQLITE_IOERR_READ};
+    }
+    int left, hits = 0;
+  };
+  const auto folder = support::unique_folder();
+  {
+    storage::Recorder recorder(folder / "m.db");
+    REQUIRE(recorder.start());
+    recorder.push(18);
+    recorder.settle();
+  }
+  int hits = 1;
+  for (int nth = 1; hits > 0; ++nth) {
+    INFO("read " << nth);
+    Unreadable disk(nth);
+    ringdown::Check check(folder / "m.db");
+    while (!check.result()) std::this_thread::yield();
+    INFO(*check.result());
+    CHECK(check.result()->empty());
+    hits = disk.hits;
+  }
+  std::filesystem::remove_all(folder);
 }
