@@ -20,8 +20,8 @@
 namespace ringdown {
 namespace fs = std::filesystem;
 
-DatabaseLock::DatabaseLock(const std::string& database) {
-  const auto path = database + ".lock";
+DatabaseLock::DatabaseLock(const std::string& database) : path_(database + ".lock") {
+  const auto& path = path_;
   used_before_ = ::access(path.c_str(), F_OK) == 0;
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
   if (descriptor_ < 0) throw ring::system_error("open " + path, errno);
@@ -40,6 +40,7 @@ DatabaseLock::DatabaseLock(const std::string& database) {
     throw ring::system_error("write " + path, errno);
 }
 DatabaseLock::~DatabaseLock() { ::close(descriptor_); }
+void DatabaseLock::remove() const noexcept { ::unlink(path_.c_str()); }
 
 namespace {
 

@@ -20,8 +20,11 @@ class DatabaseLock {
   DatabaseLock& operator=(const DatabaseLock&) = delete;
   /// Whether the lock file was there before: a ring-persister has used this name.
   bool used_before() const noexcept { return used_before_; }
+  /// Takes the lock file away again: the database turned out to be somebody else's.
+  void remove() const noexcept;
 
  private:
+  std::string path_;
   int descriptor_;
   bool used_before_;
 };

@@ -23,10 +23,10 @@ nlohmann::json ledger_json(const auto& ledger) {
 }
 
 void read_ledger(const std::string& text, auto& ledger) {
-  const auto json = nlohmann::json::parse(text);
+  const auto json = nlohmann::json::parse(text).get<nlohmann::json::object_t>();
   const auto word = [&](const std::string& key, std::size_t i) {
     const auto at = json.find(key);
-    return at == json.end() ? 0 : at->at(i).template get<std::uint64_t>();
+    return at == json.end() ? 0 : at->second.at(i).template get<std::uint64_t>();
   };
   for (std::uint32_t r = 0; r < ledger.counted.size(); ++r) {
     ledger.counted[r] = word(std::to_string(r), 0);
@@ -51,7 +51,12 @@ Drain::Drain(const std::string& ring, const ring::Geometry& geometry, Store& sto
       lanes_(consumer_.lanes()) {
   for (auto& [index, cursor] : store.cursors(ring_id_))
     if (index < lanes_.size()) {
-      read_ledger(cursor.ledger, lanes_[index].ledger);
+      try {
+        read_ledger(cursor.ledger, lanes_[index].ledger);
+      } catch (const nlohmann::json::exception& e) {
+        store.database().fail_damaged("cursor of ring " + ring + " lane " + std::to_string(index) + ": ledger: " +
+                                      e.what());
+      }
       lanes_[index].cursor = cursor;
     }
   for (std::uint32_t i = 0; i < lanes_.size(); ++i) {

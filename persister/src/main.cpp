@@ -1,5 +1,6 @@
 // main.cpp: the command line of ring-persister.
 #include <signal.h>
+#include <unistd.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -23,7 +24,13 @@ void run(const ringdown::Settings& settings) {
   constexpr std::chrono::minutes damage_interval_min{1};
   std::optional<Loop::Clock::time_point> damaged;
   for (;;) {
-    auto end = Loop(settings).run();
+    auto end = Loop::End::damaged;
+    try {
+      end = Loop(settings).run();
+    } catch (const ringdown::SqliteError& e) {
+      if (!e.is_damage() || ::access((settings.database + ".lock").c_str(), F_OK) != 0) throw;
+      spdlog::error("{}", e.what());
+    }
     if (end == Loop::End::done) return;
     if (end == Loop::End::gone) continue;
     const auto now = Loop::Clock::now();

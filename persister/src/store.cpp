@@ -41,11 +41,15 @@ Store::Store(const std::string& path, const StoreOptions& options) : options_(op
     open(path);
   } catch (const SqliteError& e) {
     // A file that no persister has used is somebody else's, and stays where it is.
+    if (!lock_.used_before()) lock_.remove();
     if (!e.is_damage() || !lock_.used_before()) throw;
     statements_.reset();
     database_.reset();
     moved_aside_ = ringdown::move_aside(path) + " (" + e.what() + ")";
     open(path);
+  } catch (const ring::Error&) {
+    if (!lock_.used_before()) lock_.remove();
+    throw;
   }
   files_ = files();
 }

@@ -136,6 +136,19 @@ TEST_CASE("samples of series beyond the limit are counted as lost and the others
   CHECK(f.query("SELECT lost FROM cursors") == 2);
 }
 
+TEST_CASE("a cursor whose ledger cannot be read is damage", "[drain]") {
+  DrainFixture f;
+  ring::Producer p(f.name);
+  p.push(p.gauge("a"), 1);
+  f.round();
+  for (const auto* ledger : {"", "[", "7", R"({"0": ["many", 1]})"}) {
+    f.drain.reset();
+    f.store->database().execute(std::string("UPDATE cursors SET ledger = '") + ledger + "'");
+    CHECK_THROWS_WITH(f.drain.emplace(f.name, f.geometry, *f.store, *f.catalog),
+                      Catch::Contains("lane 0: ledger") && Catch::Contains("m.db"));
+  }
+}
+
 TEST_CASE("a ring created again is another ring and starts afresh", "[drain]") {
   DrainFixture f;
   {

@@ -188,7 +188,9 @@ TEST_CASE("a database with a damaged header is moved aside and a new one is star
 TEST_CASE("a file that no persister has used is left where it is", "[store]") {
   const auto path = support::unique_folder() / "notes.txt";
   std::ofstream(path) << std::string(10'000, 'x');
-  CHECK_THROWS_WITH(Store(path), Catch::Contains("notes.txt") && Catch::Contains("not a database"));
+  for (int attempt = 0; attempt < 2; ++attempt)  // the first leaves nothing that misleads the second
+    CHECK_THROWS_WITH(Store(path), Catch::Contains("notes.txt") && Catch::Contains("not a database"));
+  CHECK(names(path.parent_path(), "").size() == 1);
   CHECK(support::read_file(path) == std::string(10'000, 'x'));
 }
 
@@ -243,6 +245,7 @@ TEST_CASE("a user of the group reads with the stock shell while the persister wr
   });
   CHECK(reader.wait() == 0);
   CHECK(support::read_file(out) == "sum|1\n");
+}
 
 TEST_CASE("ids and kinds that nobody has given are damage", "[store]") {
   const auto path = support::unique_folder() / "m.db";
