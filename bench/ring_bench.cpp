@@ -112,6 +112,7 @@ void push_with(benchmark::State& state, ring::Clock clock) {
   });
 }
 BENCHMARK_CAPTURE(push_with, coarse, ring::Clock::coarse)->Name("push/clock_coarse");
+BENCHMARK_CAPTURE(push_with, counter, ring::Clock::counter)->Name("push/clock_counter");
 BENCHMARK_CAPTURE(push_with, realtime, ring::Clock::realtime)->Name("push/clock_realtime");
 
 /// A cycle of 26 values under one time stamp; the time is per value.

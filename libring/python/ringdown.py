@@ -31,6 +31,7 @@ class Clock(enum.IntEnum):
 
     REALTIME = 0
     COARSE = 1  # as of the last kernel tick, 1 to 10 ms old
+    COUNTER = 2  # the time stamp counter; call maintain() once a second
 
 
 class Mode(enum.IntEnum):

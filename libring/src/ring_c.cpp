@@ -32,7 +32,8 @@ static_assert(static_cast<int>(ring::abi::Loss::lane_full) == RING_LOST_LANE_FUL
               static_cast<int>(ring::abi::Loss::reentrant) == RING_LOST_REENTRANT &&
               static_cast<int>(ring::abi::Loss::detached) == RING_LOST_DETACHED);
 static_assert(static_cast<int>(ring::abi::Mode::overwrite_oldest) == RING_OVERWRITE_OLDEST &&
-              static_cast<int>(ring::Clock::coarse) == RING_CLOCK_COARSE);
+              static_cast<int>(ring::Clock::coarse) == RING_CLOCK_COARSE &&
+              static_cast<int>(ring::Clock::counter) == RING_CLOCK_COUNTER);
 static_assert(sizeof(ring_options) == sizeof(size_t) + 6 * sizeof(uint32_t) + sizeof(char*));
 
 constexpr std::size_t options_bytes_max = 4096;
@@ -89,9 +90,9 @@ ring::Options to_options(const ring_options* given) {
   geometry.mode = ring::abi::Mode{given->mode};
   if (given->must_exist > 1) refuse("ring_options.must_exist", std::to_string(given->must_exist), "0 or 1");
   options.create = !given->must_exist;
-  if (given->clock > RING_CLOCK_COARSE)
-    refuse("ring_options.clock", std::to_string(given->clock), "RING_CLOCK_REALTIME or RING_CLOCK_COARSE");
-  options.clock = given->clock == RING_CLOCK_COARSE ? ring::Clock::coarse : ring::Clock::realtime;
+  if (given->clock > RING_CLOCK_COUNTER)
+    refuse("ring_options.clock", std::to_string(given->clock), "one of RING_CLOCK_*");
+  options.clock = static_cast<ring::Clock>(given->clock);
   if (given->name) options.name = given->name;
   return options;
 }

@@ -146,6 +146,33 @@ volatile sig_atomic_t handler_pushes = 0;
 volatile sig_atomic_t handler_accepted = 0;
 }  // namespace
 
+TEST_CASE("the counter's clock stays with the realtime clock over many anchors", "[producer]") {
+  if (!CounterClock::available()) {
+    WARN("not tested: this processor has no steady counter");
+    return;
+  }
+  constexpr std::int64_t apart_ns_max = 20'000;  // of a rate learned in 10 ms, and of a virtual machine's pauses
+  CounterClock clock;
+  for (int i = 0; i < 200; ++i) {
+    clock.sync();
+    if (i % 20 == 0) ::usleep(20'000);  // far enough from the anchor for a wrong rate to show
+    const auto before = clock_ns(CLOCK_REALTIME);
+    const auto now = clock.now_ns();
+    const auto after = clock_ns(CLOCK_REALTIME);
+    CHECK(now >= before - apart_ns_max);
+    CHECK(now <= after + apart_ns_max);
+  }
+  const auto ring = support::unique_ring();
+  Producer p(ring, {.geometry = small, .clock = Clock::counter});
+  const auto before = clock_ns(CLOCK_REALTIME);
+  REQUIRE(p.push(p.gauge("a"), 1));
+  const auto segment = Segment::open(ring);
+  RecordCopy record;
+  REQUIRE(read(segment.lane(p.lane()), p.sequence(), record) == Read::record);
+  CHECK(record.time_ns >= before - apart_ns_max);
+  CHECK(record.time_ns <= clock_ns(CLOCK_REALTIME) + apart_ns_max);
+}
+
 TEST_CASE("a push from a signal handler is stored or counted and disturbs nothing", "[producer]") {
   const auto ring = support::unique_ring();
   const Geometry geometry{.lanes = 1, .lane_records = 1u << 18, .arena_bytes = 4096};

@@ -64,7 +64,8 @@ typedef struct ring_producer ring_producer;
 enum { RING_DROP_NEWEST = 0, RING_OVERWRITE_OLDEST = 1 };
 enum {
   RING_CLOCK_REALTIME = 0,
-  RING_CLOCK_COARSE = 1 /* as of the last kernel tick, 1 to 10 ms old, several times cheaper */
+  RING_CLOCK_COARSE = 1, /* as of the last kernel tick, 1 to 10 ms old, several times cheaper */
+  RING_CLOCK_COUNTER = 2 /* the time stamp counter, kept with the realtime clock by ring_maintain(), once a second */
 };
 
 /* Zeros are the defaults: ring_options options = {sizeof options}. Later versions append fields. */
@@ -75,7 +76,7 @@ typedef struct ring_options {
   uint32_t arena_bytes;  /* for a lane's definitions: a multiple of 4096, up to 2^26, default 262144 */
   uint32_t mode;         /* what a full lane does: RING_DROP_NEWEST or RING_OVERWRITE_OLDEST */
   uint32_t must_exist;   /* 1: do not create the ring. The four fields above are for its creation only */
-  uint32_t clock;        /* of ring_push_now(): RING_CLOCK_REALTIME or RING_CLOCK_COARSE */
+  uint32_t clock;        /* of ring_push_now(): one of RING_CLOCK_* */
   const char* name;      /* of this producer, at most 16 bytes; NULL: the process' command name */
 } ring_options;
 
