@@ -1,6 +1,7 @@
 #include "check.hpp"
 
-#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
@@ -38,8 +39,9 @@ std::optional<std::string> Check::result() {
 }
 
 void Check::run() {
-  const sched_param none{};
-  ::sched_setscheduler(0, SCHED_IDLE, &none);  // of this thread; without it the check is only less polite
+  // Less urgent than the drain; not idle, lest it be kept from running while it holds one of SQLite's short locks.
+  constexpr int less_urgent = 10;
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), less_urgent);  // of this thread
   auto found = look();
   const std::lock_guard lock(mutex_);
   if (!stop_) result_ = std::move(found);

@@ -1,4 +1,4 @@
-// check.hpp: looks for damage in a database beside its writer: a thread of its own that reads, at idle priority.
+// check.hpp: looks for damage in a database beside its writer: a thread of its own that reads, at a lower priority.
 #pragma once
 
 #include <atomic>
