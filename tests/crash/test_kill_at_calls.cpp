@@ -1,0 +1,92 @@
+// Promise 2 once more, at chosen points: the persister is killed just before or just after a system call. Between two
+// calls nothing that outlives it changes but the ring's tails and SQLite's shared memory, which a call follows soon.
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <functional>
+#include <random>
+
+#include "ring/producer.hpp"
+#include "stored.hpp"
+#include "support.hpp"
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kills_default = 40;
+#else
+constexpr int kills_default = 400;
+#endif
+
+/// A life of the persister under ptrace, killed at its `stop`th stop: two a system call. @return stops that it came to
+int live_until(const std::vector<std::string>& command, int stop) {
+  const auto pid = ::fork();
+  if (pid == 0) {
+    std::vector<char*> words;
+    for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // the leak check wants to trace the process itself
+    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    ::execv(words[0], words.data());
+    ::_exit(127);
+  }
+  int stops = 0, status = 0;
+  ::waitpid(pid, &status, 0);  // the exec
+  ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_EXITKILL);
+  for (; stops < stop; ++stops) {
+    if (::ptrace(PTRACE_SYSCALL, pid, nullptr, nullptr) != 0) break;
+    ::waitpid(pid, &status, 0);
+    if (!WIFSTOPPED(status)) return stops;
+  }
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, &status, 0);
+  return stops;
+}
+
+}  // namespace
+
+TEST_CASE("killed at any system call of its life the persister loses and doubles nothing", "[crash]") {
+  const auto mode = GENERATE(ring::abi::Mode::drop_newest, ring::abi::Mode::overwrite_oldest);
+  const auto seed = support::test_seed();
+  INFO("RINGDOWN_SEED=" << seed << (mode == ring::abi::Mode::drop_newest ? ", drop-newest" : ", overwrite-oldest"));
+  std::mt19937_64 random(seed);
+  const auto ring = support::unique_ring();
+  const auto database = (support::unique_folder() / "m.db").string();
+  ring::Producer producer(ring, {.geometry = {.lanes = 1, .lane_records = 64, .arena_bytes = 4096, .mode = mode}});
+  const auto series = producer.gauge("a");
+  std::int64_t accepted = 0, refused = 0;
+  const auto push = [&] {
+    for (auto count = random() % 50; count > 0; --count)
+      (producer.push(series, static_cast<double>(accepted), accepted * 1'000'000'000) ? accepted : refused) += 1;
+  };
+  const std::vector<std::string> command{RING_PERSISTER_PATH, "--ring",       ring,          "--db",      database,
+                                         "--until-idle",      "--durability", "full",        "--log-level", "error"};
+  constexpr int loading = 150;  // stops before its main()
+  const int whole = live_until(command, 1'000'000);
+  REQUIRE(whole > 2 * loading);
+  const int kills = support::rounds(kills_default);
+  for (int i = 0; i < kills; ++i) {
+    push();
+    live_until(command, loading + static_cast<int>(random() % static_cast<unsigned>(whole - loading)));
+  }
+  push();
+  CHECK(support::run(command).status == 0);
+
+  const auto values = support::stored_values(database)["a"];
+  const auto kept = static_cast<std::int64_t>(values.size());
+  const auto overwritten =
+      support::query(database, "SELECT coalesce(sum(count), 0) FROM losses WHERE reason = 'overwritten'");
+  CHECK(std::is_sorted(values.begin(), values.end(), std::less_equal<>()));  // each once, in order
+  CHECK(kept + overwritten == accepted);
+  if (mode == ring::abi::Mode::drop_newest) CHECK(overwritten == 0);
+  CHECK(support::query(database, "SELECT coalesce(sum(count), 0) FROM losses") == refused + overwritten);
+  CHECK(support::query(database, "SELECT sum(count) FROM tier_1s") == kept);
+  CHECK(support::query(database, "SELECT sum(count) FROM tier_1m") == kept);
+  CHECK(support::query(database, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'") == 1);
+  WARN(kills << " kills among " << whole << " stops of a life; " << accepted << " accepted (" << overwritten
+             << " overwritten), " << refused << " refused");
+}
