@@ -12,8 +12,8 @@ namespace bench {
 
 class NaiveTable {
  public:
-  explicit NaiveTable(const std::string& path)
-      : database_(path, ringdown::Database::Access::read_write_create), insert_(prepared()) {}
+  explicit NaiveTable(const std::string& path, const std::string& pragmas = own_pragmas)
+      : database_(path, ringdown::Database::Access::read_write_create), insert_(prepared(pragmas)) {}
 
   /// Outside a transaction every insert is a commit.
   void insert(std::int64_t time_ns, std::string_view name, double value) {
@@ -25,12 +25,14 @@ class NaiveTable {
   ringdown::Database& database() noexcept { return database_; }
 
  private:
-  ringdown::Statement prepared() {
-    database_.execute(R"sql(
+  static constexpr const char* own_pragmas = R"sql(
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;
       PRAGMA wal_autocheckpoint = 1000;
-      PRAGMA busy_timeout = 5000;
+      PRAGMA busy_timeout = 5000;)sql";
+
+  ringdown::Statement prepared(const std::string& pragmas) {
+    database_.execute(pragmas + R"sql(
       CREATE TABLE IF NOT EXISTS metrics (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         timestamp REAL NOT NULL,
