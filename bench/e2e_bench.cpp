@@ -9,11 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <map>
 
+#include "control_loop.hpp"
 #include "drain.hpp"
 #include "fold.hpp"
 #include "folder.hpp"
@@ -22,11 +22,12 @@
 
 namespace {
 
+using bench::cycle_values;
 using bench::Folder;
+using bench::series_count;
 using ringdown::Batch;
 using ringdown::Store;
 
-constexpr std::size_t series_count = 52;                      // two link controllers
 constexpr std::size_t commit_records = 50'000;                // as Settings::commit_records
 constexpr int checkpoint_pages = 250;                         // as loop.cpp's
 constexpr std::size_t run_records = 2'600'000;                // whole cycles and whole commits
@@ -37,38 +38,6 @@ constexpr std::int64_t silence_ns = 10'000'000'000;           // nothing for so 
 std::int64_t cpu_ns() { return ring::clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 std::int64_t now_ns() { return ring::clock_ns(CLOCK_MONOTONIC); }
 
-/// One link's 26 values: measured and rounded, computed in full precision, steps, zeros, states, constants
-/// and a counter. A simple stand-in for the control-loop profile: batches are not compressed, so the values'
-/// shape changes no cost here.
-double control_loop_value(std::size_t metric, std::size_t cycle) {
-  const auto t = static_cast<double>(cycle);
-  const bool loaded = cycle / 200 % 3 == 2;  // 10 s in 30
-  const double rtt = 22 + 2 * std::sin(t) * std::sin(t * 0.37) + (loaded ? 25 : 0);
-  if (metric < 2) return std::round(rtt * 10) / 10;
-  if (metric < 8) return rtt * (1 + 0.1 * std::sin(t * 0.01 * static_cast<double>(metric)));
-  if (metric < 12) return std::floor(t / 100) * 0.125 + static_cast<double>(metric);
-  if (metric < 18) return loaded ? std::floor(50 + 40 * std::sin(t * 0.1)) : 0;
-  if (metric < 21) return loaded ? 1 : 0;
-  if (metric < 25) return static_cast<double>(metric);
-  return t;
-}
-
-/// A minute of cycles, made once; longer runs repeat it.
-const std::vector<double>& workload() {
-  static const auto table = [] {
-    std::vector<double> out;
-    for (std::size_t cycle = 0; cycle < 1200; ++cycle)
-      for (std::size_t s = 0; s < series_count; ++s)
-        out.push_back(control_loop_value(s % 26, cycle + s / 26 * 7));
-    return out;
-  }();
-  return table;
-}
-
-std::span<const double> cycle_values(std::size_t cycle) {
-  return std::span(workload()).subspan(cycle * series_count % workload().size(), series_count);
-}
-
 ring::Definition definition(std::size_t series) {
   return {ring::Kind::gauge,
           "bench_value",
@@ -77,10 +46,10 @@ ring::Definition definition(std::size_t series) {
           {}};
 }
 
-/// The producer: a child process that attaches, waits for start(), pushes `run_records` and ends.
+/// The producer: a child process that attaches, waits for start(), pushes `records` and ends.
 class Pusher {
  public:
-  Pusher() : ring_("e2e-bench-" + std::to_string(::getpid())) {
+  explicit Pusher(std::size_t records = run_records) : records_(records), ring_("e2e-bench-" + std::to_string(::getpid())) {
     int ready[2], go[2];
     if (::pipe(ready) != 0 || ::pipe(go) != 0) throw ring::system_error("make a pipe", errno);
     child_ = ::fork();
@@ -125,10 +94,10 @@ class Pusher {
     for (std::size_t s = 0; s < series_count; ++s) series.push_back(producer.define(definition(s)));
     const auto segment = ring::Segment::open(ring_);
     const auto lane = segment.lane(producer.lane());
-    workload();
+    bench::workload();
     char byte = 'r';
     if (::write(ready, &byte, 1) != 1 || ::read(go, &byte, 1) != 1) ::_exit(1);
-    for (std::size_t cycle = 0; cycle < run_records / series_count; ++cycle) {
+    for (std::size_t cycle = 0; cycle < records_ / series_count; ++cycle) {
       while (producer.sequence() + series_count >
              ring::words::load(lane.header->tail, std::memory_order_acquire) + lane.capacity)
         ::sched_yield();
@@ -137,6 +106,7 @@ class Pusher {
     ::_exit(0);
   }
 
+  std::size_t records_;
   std::string ring_;
   pid_t child_ = -1;
   int go_ = -1;
@@ -204,19 +174,19 @@ void weigh(benchmark::State& state, Report& report, Store& store) {
 /// Drains the pusher's records, handing over each batch of `commit_records` or more, and the rest at the end.
 /// @return false when the producer has died
 template <class Finish>
-bool drain_all(Report& report, ringdown::Drain& drain, Finish&& finish) {
+bool drain_all(std::size_t records, Report& report, ringdown::Drain& drain, Finish&& finish) {
   Batch batch;
   batch.samples.reserve(commit_records + ringdown::turn_records);
   report.lap("idle");
   auto last_ns = now_ns();
-  for (std::size_t done = 0; done < run_records;) {
+  for (std::size_t done = 0; done < records;) {
     const auto before = batch.samples.size();
     drain.drain(batch, commit_records);
     const bool idle = batch.samples.size() == before;
     report.lap(idle ? "idle" : "drain");
     if (!idle) last_ns = now_ns();
     if (now_ns() - last_ns > silence_ns) return false;
-    if (batch.samples.size() < commit_records && done + batch.samples.size() < run_records) continue;
+    if (batch.samples.size() < commit_records && done + batch.samples.size() < records) continue;
     done += batch.samples.size();
     drain.add_cursors(batch);
     finish(batch);
@@ -227,31 +197,32 @@ bool drain_all(Report& report, ringdown::Drain& drain, Finish&& finish) {
 }
 
 template <class Finish>
-void through_drain(benchmark::State& state, bool stores, Finish&& finish) {
+void through_drain(benchmark::State& state, std::size_t records, bool stores, Finish&& finish) {
   Report report(state);
   for (auto _ : state) {
     Folder folder;
-    Pusher pusher;
+    Pusher pusher(records);
     if (!pusher.attached()) return state.SkipWithError("the producer found no lane");
     Store store(folder.database());
     ringdown::Catalog catalog(store.series(), store.last_producer());
     ringdown::Drain drain(pusher.ring(), Pusher::geometry(), store, catalog);
     report.start();
     pusher.start();
-    if (!drain_all(report, drain, [&](Batch& batch) { finish(report, store, batch); }))
+    if (!drain_all(records, report, drain, [&](Batch& batch) { finish(report, store, batch); }))
       return state.SkipWithError("the producer has died");
-    report.stop(run_records);
+    report.stop(records);
     if (!stores) continue;
     weigh(state, report, store);
     auto& db = store.database();
-    if (db.query_integer("SELECT sum(samples) FROM batches") != run_records ||
-        db.query_integer("SELECT sum(stored) - sum(lost) FROM cursors") != run_records)
+    const auto expected = static_cast<std::int64_t>(records);
+    if (db.query_integer("SELECT sum(samples) FROM batches") != expected ||
+        db.query_integer("SELECT sum(stored) - sum(lost) FROM cursors") != expected)
       return state.SkipWithError("not every record was stored");
   }
 }
 
 void push_to_commit(benchmark::State& state) {
-  through_drain(state, true, [](Report& report, Store& store, Batch& batch) {
+  through_drain(state, static_cast<std::size_t>(state.range(0)), true, [](Report& report, Store& store, Batch& batch) {
     store.commit(batch);
     report.lap("commit");
     checkpoint_if_due(report, store.database());
@@ -260,7 +231,7 @@ void push_to_commit(benchmark::State& state) {
 
 void push_to_blob(benchmark::State& state) {
   std::vector<std::byte> blob;
-  through_drain(state, false, [&](Report& report, Store&, Batch& batch) {
+  through_drain(state, run_records, false, [&](Report& report, Store&, Batch& batch) {
     ringdown::encode_batch(batch.samples, blob);
     report.lap("encode");
     benchmark::DoNotOptimize(blob.data());
@@ -364,7 +335,12 @@ void fold(benchmark::State& state, const char* tier, std::int64_t width_s) {
 void once(benchmark::internal::Benchmark* benchmark) {
   benchmark->Iterations(1)->UseManualTime()->Unit(benchmark::kMillisecond);
 }
-BENCHMARK(push_to_commit)->Name("e2e/push_to_commit")->Apply(once);
+BENCHMARK(push_to_commit)
+    ->Name("e2e/push_to_commit")
+    ->ArgName("records")
+    ->Arg(run_records)
+    ->Arg(120 * run_records)  // a minute or more
+    ->Apply(once);
 BENCHMARK(push_to_blob)->Name("limit/push_to_blob")->Apply(once);
 BENCHMARK(push_to_nothing)->Name("limit/push_to_nothing")->Apply(once);
 BENCHMARK(commit_alone)

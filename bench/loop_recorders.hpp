@@ -2,23 +2,19 @@
 // A recorder lives for one round; its database stays for the next one, which goes on where this one ended.
 #pragma once
 
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
 #include <condition_variable>
-#include <csignal>
 #include <deque>
-#include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "machine.hpp"
 #include "naive_table.hpp"
+#include "persister_process.hpp"
 #include "ring/producer.hpp"
 
 namespace bench {
@@ -64,14 +60,14 @@ class RecordNothing : public Recorder {
 class RecordInRing : public Recorder {
  public:
   explicit RecordInRing(const std::string& database)
-      : database_(database), ring_("loop-bench-" + std::to_string(::getpid())), producer_(ring_, options()) {
+      : ring_("loop-bench-" + std::to_string(::getpid())), producer_(ring_, options()) {
     if (!producer_.attached()) throw ring::Error(producer_.failure(), producer_.why());
     for (std::size_t k = 0; k < cycle_values; ++k) series_[k] = producer_.gauge(names[k], {{"wan", "plant"}});
-    start_persister();
-    stored_before_ = stored();
+    persister_.emplace(ring_, database);
+    stored_before_ = persister_->stored();
   }
   ~RecordInRing() override {
-    stop_persister();
+    persister_.reset();
     ring::Segment::remove(ring_);
   }
 
@@ -80,9 +76,9 @@ class RecordInRing : public Recorder {
       fate_.recorded += producer_.push(series_[k], value(k, time_ns), time_ns);
   }
   Fate finish() override {
-    stop_persister();
+    persister_->stop();
     fate_.refused = static_cast<std::int64_t>(producer_.lost());
-    fate_.stored = stored() - stored_before_;
+    fate_.stored = persister_->stored() - stored_before_;
     return fate_;
   }
 
@@ -94,40 +90,10 @@ class RecordInRing : public Recorder {
     out.geometry.lane_records = 1 << 17;
     return out;
   }
-  std::int64_t stored() const {
-    ringdown::Database database(database_, ringdown::Database::Access::read_only);
-    return database.query_integer("SELECT ifnull(sum(samples), 0) FROM batches");
-  }
-  void start_persister() {
-    const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ring-persister";
-    persister_ = ::fork();
-    if (persister_ < 0) throw ring::system_error("fork the persister", errno);
-    if (persister_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      pin_to(1);
-      ::execl(program.c_str(), program.c_str(), "--ring", ring_.c_str(), "--db", database_.c_str(),
-              "--log-level", "error", nullptr);
-      ::_exit(127);
-    }
-    for (int tries = 0; !has_reader(); ++tries) {
-      if (tries == 200)
-        throw ring::Error(ring::Failure::foreign, "start " + program.string() + ": it does not drain");
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
-  bool has_reader() const {
-    return ring::lock::is_held(ring::Segment::open(ring_).descriptor(), ring::abi::lock_reader);
-  }
-  void stop_persister() {
-    if (persister_ <= 0) return;
-    ::kill(persister_, SIGTERM);
-    ::waitpid(std::exchange(persister_, -1), nullptr, 0);
-  }
-
-  std::string database_, ring_;
+  std::string ring_;
   ring::Producer producer_;
   std::array<ring::Series, cycle_values> series_{};
-  pid_t persister_ = -1;
+  std::optional<PersisterProcess> persister_;
   std::int64_t stored_before_ = 0;
   Fate fate_;
 };
