@@ -22,6 +22,8 @@ struct Ring {
   ~Ring() { ring::Segment::remove(name); }
 };
 
+using Producers = std::vector<std::unique_ptr<ring::Producer>>;
+
 std::unique_ptr<ring::Producer> producer(const Ring& ring, const ring::Geometry& geometry) {
   ring::Options options;
   options.geometry = geometry;
@@ -33,7 +35,7 @@ std::unique_ptr<ring::Producer> producer(const Ring& ring, const ring::Geometry&
 /// Measures a persister while `push` pushes, for the case's first argument; push(end) returns how many were
 /// accepted, and starts and ends at any time near those.
 template <class Push>
-void measure(benchmark::State& state, const Ring& ring, Push&& push) {
+void measure(benchmark::State& state, const Ring& ring, const Producers& producers, Push&& push) {
   const bench::Folder folder;
   bench::PersisterProcess persister(ring.name, folder.database());
   const auto from = Clock::now();
@@ -48,6 +50,9 @@ void measure(benchmark::State& state, const Ring& ring, Push&& push) {
   c["peak_MiB"] = persister.memory_mib("VmHWM");
   c["ring_MiB"] = persister.memory_mib("RssShmem");
   c["own_MiB"] = persister.memory_mib("RssAnon");
+  std::uint64_t lost = 0;
+  for (const auto& producer : producers) lost += producer->lost();
+  c["lost"] = static_cast<double>(lost);
   state.SetIterationTime(took_s);
   persister.stop();
   if (persister.stored() != pushed) state.SkipWithError("not every record was stored");
@@ -57,7 +62,7 @@ void measure(benchmark::State& state, const Ring& ring, Push&& push) {
 void control_loop(benchmark::State& state) {
   for (auto _ : state) {
     const Ring ring;
-    std::vector<std::unique_ptr<ring::Producer>> producers;
+    Producers producers;
     std::vector<std::vector<ring::Series>> series(3);
     for (std::size_t p = 0; p < series.size(); ++p) {
       producers.push_back(producer(ring, {}));
@@ -65,7 +70,7 @@ void control_loop(benchmark::State& state) {
         series[p].push_back(
             producers[p]->gauge("bench_value_" + std::to_string(s), {{"loop", std::to_string(p)}}));
     }
-    measure(state, ring, [&](Clock::time_point end) {
+    measure(state, ring, producers, [&](Clock::time_point end) {
       std::int64_t pushed = 0;
       auto next = Clock::now();
       for (std::size_t cycle = 0; next < end; ++cycle, next += std::chrono::milliseconds(50)) {
@@ -90,13 +95,13 @@ void fleet(benchmark::State& state) {
     bench::Fleet fleet(20'000, 1);
     ringdown::Batch batch;
     fleet.definitions(batch, 1);
-    std::vector<std::unique_ptr<ring::Producer>> producers;
+    Producers producers;
     for (std::size_t p = 0; p < geometry.lanes; ++p) producers.push_back(producer(ring, geometry));
     std::vector<ring::Series> series;
     const auto owner = [&](std::size_t s) { return s * geometry.lanes / 20'000; };
     for (const auto& row : batch.series)
       series.push_back(producers[owner(series.size())]->define(row.definition));
-    measure(state, ring, [&](Clock::time_point end) {
+    measure(state, ring, producers, [&](Clock::time_point end) {
       std::int64_t pushed = 0;
       for (auto second = Clock::now(); second < end; second += seconds(1)) {
         fleet.next_second(batch);
@@ -116,13 +121,15 @@ void fleet(benchmark::State& state) {
 void flat_out(benchmark::State& state) {
   for (auto _ : state) {
     const Ring ring;
-    const auto one = producer(ring, {});
+    Producers producers;
+    producers.push_back(producer(ring, {}));
+    const auto& one = producers.front();
     std::vector<ring::Series> series;
     for (std::size_t s = 0; s < bench::series_count; ++s)
       series.push_back(one->gauge("bench_value_" + std::to_string(s)));
     const auto segment = ring::Segment::open(ring.name);
     const auto lane = segment.lane(one->lane());
-    measure(state, ring, [&](Clock::time_point end) {
+    measure(state, ring, producers, [&](Clock::time_point end) {
       std::int64_t pushed = 0, time_ns = 1'700'000'040'000'000'000;
       for (std::size_t cycle = 0; Clock::now() < end; ++cycle, time_ns += 50'000'000) {
         while (one->sequence() + bench::series_count >
