@@ -339,7 +339,7 @@ BENCHMARK(push_to_commit)
     ->Name("e2e/push_to_commit")
     ->ArgName("records")
     ->Arg(run_records)
-    ->Arg(120 * run_records)  // a minute or more
+    ->Arg(240 * run_records)  // a minute or more
     ->Apply(once);
 BENCHMARK(push_to_blob)->Name("limit/push_to_blob")->Apply(once);
 BENCHMARK(push_to_nothing)->Name("limit/push_to_nothing")->Apply(once);
