@@ -117,12 +117,15 @@ void fleet(benchmark::State& state) {
   }
 }
 
-/// One producer that pushes whenever its lane has room.
+/// One producer that pushes whenever its lane, of so many records, has room.
 void flat_out(benchmark::State& state) {
   for (auto _ : state) {
     const Ring ring;
+    ring::Geometry geometry;
+    geometry.lanes = 1;
+    geometry.lane_records = static_cast<std::uint32_t>(state.range(1));
     Producers producers;
-    producers.push_back(producer(ring, {}));
+    producers.push_back(producer(ring, geometry));
     const auto& one = producers.front();
     std::vector<ring::Series> series;
     for (std::size_t s = 0; s < bench::series_count; ++s)
@@ -152,6 +155,11 @@ BENCHMARK(fleet)
     ->Args({70, 4096})
     ->Args({70, 65'536})
     ->Apply(once);
-BENCHMARK(flat_out)->Name("process/flat_out")->ArgName("seconds")->Arg(60)->Apply(once);
+BENCHMARK(flat_out)
+    ->Name("process/flat_out")
+    ->ArgNames({"seconds", "lane_records"})
+    ->Args({60, 65'536})
+    ->Args({60, 1 << 20})
+    ->Apply(once);
 
 }  // namespace
