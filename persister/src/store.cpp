@@ -73,7 +73,8 @@ void Store::open(const std::string& path) {
   db.execute(schema::every_open);
   migrate(version);
   statements_.emplace(db);
-  last_commit_ns_ = db.query_integer("SELECT coalesce(max(committed_ns), 0) FROM batches WHERE id = (SELECT max(id) FROM batches)");
+  last_commit_ns_ = db.query_integer(
+      "SELECT max(through_ns, coalesce((SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1), 0)) FROM durability");
   was_unclean_ = db.query_integer("SELECT clean FROM durability") == 0;
   db.execute("UPDATE durability SET clean = 0");
 }

@@ -19,6 +19,9 @@ namespace ring {
 
 class CounterClock {
  public:
+  /// The rate is taken over the last `window_ns` or less.
+  explicit CounterClock(double window_ns = 16e9) noexcept : window_ns_(window_ns) {}
+
   /// Whether the processor says that its counter runs at one rate through every sleep state (x86-64 only).
   static bool available() noexcept {
 #if defined(__x86_64__)
@@ -33,16 +36,19 @@ class CounterClock {
   void sync() noexcept {
     if (first_.ns == 0) {
       first_ = take_pair();
-      const timespec pause{0, 10'000'000};
+      const timespec pause{0, static_cast<long>(learn_ns)};
       ::nanosleep(&pause, nullptr);
     }
     const auto now = take_pair();
-    // A short distance makes a rough rate, and one over a step of the clock a wrong one: then the old rate stays.
     const double ns = static_cast<double>(now.ns - first_.ns), ticks = static_cast<double>(now.counter - first_.counter);
     const double rate = ticks > 0 ? ns / ticks : 0;
-    const bool stepped = rate_ > 0 && (rate < rate_ * (1 - steered_max) || rate > rate_ * (1 + steered_max));
-    if (!stepped) rate_ = rate;
-    if (stepped || ns > window_ns) first_ = now;
+    if (rate_ == 0) {
+      rate_ = rate;
+    } else if (ticks * rate_ >= learn_ns) {  // over less the rate would be a rough one, and the old one is better
+      const bool stepped = rate < rate_ * (1 - steered_max) || rate > rate_ * (1 + steered_max);
+      if (!stepped) rate_ = rate;
+      if (stepped || ns > window_ns_) first_ = now;
+    }
     const auto next = 1 - current_.load(std::memory_order_relaxed);
     anchors_[next] = {now, rate_};
     std::atomic_signal_fence(std::memory_order_seq_cst);  // a push from a signal handler sees the old or the new one
@@ -66,7 +72,7 @@ class CounterClock {
     double rate = 0;  // ns a tick
   };
   static constexpr double steered_max = 0.001;   // no NTP client steers by more than 500 ppm
-  static constexpr double window_ns = 16e9;      // the rate is that of the last 16 s or less
+  static constexpr double learn_ns = 10e6;       // the shortest distance that a rate is taken over
 
   static std::uint64_t counter() noexcept {
 #if defined(__x86_64__)
@@ -88,6 +94,7 @@ class CounterClock {
     return best;
   }
 
+  double window_ns_;
   Pair first_;
   double rate_ = 0;
   Anchor anchors_[2];
