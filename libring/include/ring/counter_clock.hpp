@@ -19,9 +19,6 @@ namespace ring {
 
 class CounterClock {
  public:
-  /// The rate is taken over the last `window_ns` or less.
-  explicit CounterClock(double window_ns = 16e9) noexcept : window_ns_(window_ns) {}
-
   /// Whether the processor says that its counter runs at one rate through every sleep state (x86-64 only).
   static bool available() noexcept {
 #if defined(__x86_64__)
@@ -47,7 +44,7 @@ class CounterClock {
     } else if (ticks * rate_ >= learn_ns) {  // over less the rate would be a rough one, and the old one is better
       const bool stepped = rate < rate_ * (1 - steered_max) || rate > rate_ * (1 + steered_max);
       if (!stepped) rate_ = rate;
-      if (stepped || ns > window_ns_) first_ = now;
+      if (stepped || ns > window_ns) first_ = now;
     }
     const auto next = 1 - current_.load(std::memory_order_relaxed);
     anchors_[next] = {now, rate_};
@@ -72,6 +69,7 @@ class CounterClock {
     double rate = 0;  // ns a tick
   };
   static constexpr double steered_max = 0.001;   // no NTP client steers by more than 500 ppm
+  static constexpr double window_ns = 16e9;      // the rate is that of the last 16 s or less
   static constexpr double learn_ns = 10e6;       // the shortest distance that a rate is taken over
 
   static std::uint64_t counter() noexcept {
@@ -94,7 +92,6 @@ class CounterClock {
     return best;
   }
 
-  double window_ns_;
   Pair first_;
   double rate_ = 0;
   Anchor anchors_[2];
