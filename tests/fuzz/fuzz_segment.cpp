@@ -288,7 +288,7 @@ class Execution {
     const auto lane = segment.lane(claim.lane);
     auto& writer = *world_.writer;
     writer.attach(lane, claim.next, claim.epoch);
-    if (!claim.definitions.empty() || ring::append_definition(lane, {ring::Kind::gauge, "a", "", {}, {}})) {
+    if (!claim.ids.empty() || ring::append_definition(lane, {ring::Kind::gauge, "a", "", {}, {}})) {
       writer.map(ring::Series{0}, 0);
       for (int i = 0; i < 3; ++i) writer.push(ring::Series{0}, i, i);
     }

@@ -65,6 +65,29 @@ TEST_CASE("a full arena makes the series inert and not the producer", "[producer
   CHECK(p.lost(abi::Loss::unknown_series) == 1);
 }
 
+TEST_CASE("one series too many is inert, and its producer and its lane say so", "[producer]") {
+  const Options roomy{.geometry = {.lanes = 1, .lane_records = 64, .arena_bytes = 4 << 20}, .name = "plant"};
+  const auto ring = support::unique_ring();
+  std::optional<Producer> p(std::in_place, ring, roomy);
+  const auto define = [&](std::uint32_t n) { return p->gauge("s", {{"n", std::to_string(n)}}); };
+  std::vector<Series> all;
+  for (std::uint32_t n = 0; n < abi::series_max; ++n) all.push_back(define(n));
+  CHECK(p->why().empty());
+  CHECK(p->push(all.back(), 1));
+
+  const auto beyond = define(abi::series_max);
+  CHECK(p->failure() == Failure::arena_full);
+  CHECK_THAT(p->why(), Catch::Contains("65535 series already"));
+  CHECK_FALSE(p->push(beyond, 1));
+  CHECK(p->lost(abi::Loss::unknown_series) == 1);
+  CHECK(define(7) == all[7]);
+
+  p.emplace(ring, roomy);  // the lane keeps the definitions of an owner of this name
+  CHECK(p->push(define(9), 1));
+  CHECK_FALSE(p->push(define(abi::series_max), 1));
+  CHECK_THAT(p->why(), Catch::Contains("full at 65535 series"));
+}
+
 TEST_CASE("a restarted producer takes the lane that holds its definitions and reuses their ids", "[producer]") {
   const auto ring = support::unique_ring();
   const Options mine{.geometry = small, .name = "controller"};

@@ -19,7 +19,8 @@ struct Claim {
   std::uint32_t lane = 0;
   std::uint64_t next = 1;               // first sequence of the new owner
   Epoch epoch;                          // what the new owner announces
-  std::vector<Definition> definitions;  // of the arena as found, by id
+  DefinitionNumbers ids;                // of the arena as found
+  std::uint32_t next_id = 0;            // of the arena's next definition
 };
 
 namespace detail {
@@ -77,7 +78,7 @@ inline std::optional<Claim> take(const Segment& segment, std::uint32_t index, co
     claim.epoch.fresh_arena = true;
   }
   try {
-    claim.definitions = read_arena(lane);
+    for (auto& definition : read_arena(lane)) claim.ids.try_emplace(std::move(definition), claim.next_id++);
   } catch (const Error&) {
     return {};
   }

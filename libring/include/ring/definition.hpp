@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -137,6 +138,15 @@ inline std::vector<std::byte> encode(const Definition& d) {
   std::memcpy(out.data() + 4, &header.checksum, 4);
   return out;
 }
+
+struct DefinitionHash {
+  std::size_t operator()(const Definition& d) const {
+    const auto bytes = encode(d);
+    return std::hash<std::string_view>{}({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+};
+/// What number a definition has: a producer may have 65,535 of them.
+using DefinitionNumbers = std::unordered_map<Definition, std::uint32_t, DefinitionHash>;
 
 /// The first definition in `bytes`, a private copy of arena bytes; throws Error(foreign) unless every length,
 /// the checksum and the grammar hold. `consumed` is its size.

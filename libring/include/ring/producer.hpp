@@ -166,7 +166,8 @@ class Producer {
   CounterClock counter_;
   std::optional<Segment> segment_;
   Claim claim_;
-  std::vector<Definition> definitions_;  // by Series::index
+  DefinitionNumbers series_;                    // by definition: Series::index
+  std::vector<const Definition*> definitions_;  // the other way round
   std::string why_;
   Failure failure_ = Failure::none;
   std::uint64_t left_behind_ = 0;
@@ -216,26 +217,25 @@ inline void Producer::give_up(Failure failure, const char* text) noexcept {
 inline Series Producer::define(Definition definition) {
   definition = checked(std::move(definition));
   encode(definition);  // refuses what is too long
-  const auto known = std::find(definitions_.begin(), definitions_.end(), definition);
-  const Series series{static_cast<std::uint16_t>(known - definitions_.begin())};
-  if (known != definitions_.end()) return series;
+  const auto known = series_.find(definition);
+  if (known != series_.end()) return {static_cast<std::uint16_t>(known->second)};
   if (definitions_.size() == abi::series_max) {
     failure_ = Failure::arena_full;
     why_ = "define series " + definition.name + ": this producer has 65535 series already; use another producer";
     return {};
   }
-  definitions_.push_back(std::move(definition));
+  const Series series{static_cast<std::uint16_t>(definitions_.size())};
+  definitions_.push_back(&series_.try_emplace(std::move(definition), series.index).first->first);
   if (attached()) map(series);
   return series;
 }
 
 /// Finds or makes the lane's id of a series that this producer has defined.
 inline void Producer::map(Series series) {
-  const auto& definition = definitions_[series.index];
-  auto& known = claim_.definitions;
-  const auto at = std::find(known.begin(), known.end(), definition);
-  const auto id = static_cast<std::uint32_t>(at - known.begin());
-  if (at == known.end()) {
+  const auto& definition = *definitions_[series.index];
+  auto known = claim_.ids.find(definition);
+  if (known == claim_.ids.end()) {
+    const auto id = claim_.next_id;
     if (id >= abi::series_max || !append_definition(segment_->lane(claim_.lane), definition)) {
       failure_ = Failure::arena_full;
       why_ = "define series " + definition.name + ": the lane's " +
@@ -243,9 +243,9 @@ inline void Producer::map(Series series) {
              std::to_string(id) + " series; create the ring with larger arenas or use another producer";
       return;
     }
-    known.push_back(definition);
+    known = claim_.ids.emplace(definition, claim_.next_id++).first;
   }
-  writer_->map(series, id);
+  writer_->map(series, known->second);
 }
 
 namespace detail {
