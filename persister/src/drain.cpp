@@ -136,6 +136,7 @@ bool Drain::drain(Batch& batch, std::size_t samples_max) {
                   "producers have stopped", consumer_.segment().ring(), ring::object_name(consumer_.segment().ring()));
   }
   if (truncated_) return true;
+  taken_ = 0;
   bool all_empty = true;
   for (auto left = lanes_.size(); left > 0; --left) {
     if (batch.samples.size() >= samples_max) return false;
@@ -176,6 +177,7 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
     empty = !pass_gap(lane, view, batch);
   }
   if (lane.cursor.next_seq != before) lane.changed = true;
+  taken_ = std::max(taken_, lane.cursor.next_seq - before);
   return empty || lane.quarantined;
 }
 
@@ -362,6 +364,10 @@ bool Drain::finished() const noexcept {
     if (lanes_[i].changed || ring::lock::is_held(consumer_.segment().descriptor(), i)) return false;
   }
   return true;
+}
+
+double Drain::taken() const noexcept {
+  return static_cast<double>(taken_) / static_cast<double>(consumer_.segment().geometry().lane_records);
 }
 
 double Drain::fullness() const noexcept {

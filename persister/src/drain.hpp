@@ -37,6 +37,8 @@ class Drain {
 
   /// The fullest lane, 0 to 1: what is not released yet of its capacity.
   double fullness() const noexcept;
+  /// What the last drain() took from the lane that had most, as a share of the lane.
+  double taken() const noexcept;
   /// Whether the ring was deleted or replaced; it is then drained until finished().
   bool is_current() const noexcept { return consumer_.segment().is_current(); }
   /// Whether nobody can write to this ring any more and all of it is released.
@@ -99,7 +101,8 @@ class Drain {
   Catalog& catalog_;
   std::int64_t ring_id_;
   std::vector<Lane> lanes_;
-  std::uint32_t turn_ = 0;  // the lane that comes next, also when a full batch ends a round early
+  std::uint64_t taken_ = 0;  // records of the busiest lane in the last drain()
+  std::uint32_t turn_ = 0;   // the lane that comes next, also when a full batch ends a round early
 };
 
 }  // namespace ringdown

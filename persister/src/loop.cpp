@@ -11,6 +11,8 @@ constexpr std::chrono::milliseconds backoff_max{5000};
 constexpr std::int64_t fold_samples = 50'000;     // a slice's share: about 5 ms
 constexpr std::chrono::seconds follow_interval{1};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
+constexpr double lane_round = 0.25;               // of a lane: what a round should find at most
+constexpr std::chrono::milliseconds round_min{1};
 
 }  // namespace
 
@@ -18,7 +20,8 @@ Loop::Loop(const Settings& settings)
     : settings_(settings),
       store_(settings.database, settings.store),
       catalog_(store_.series(), store_.last_producer(), settings.series_max),
-      last_commit_(Clock::now()) {
+      last_drain_(Clock::now()),
+      last_commit_(last_drain_) {
   if (!store_.moved_aside().empty())
     spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,
                   store_.moved_aside());
@@ -67,8 +70,8 @@ Loop::End Loop::run() {
 }
 
 std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
-  const auto next = now + settings_.round;
   const bool all_drained = drain();
+  const auto next = next_drain(now);
   commit_if_due(now, all_drained);
   if (end_ != End::done) return now;
   // One slice of each even while a producer floods a lane; more of them only when there is time.
@@ -90,6 +93,16 @@ bool Loop::drain() {
     all_drained &= d->drain(batch_, settings_.commit_records);
   }
   return all_drained;
+}
+
+/// A round's time from now, or when a lane that fills as quickly as since the last drain will be a quarter full.
+Loop::Clock::time_point Loop::next_drain(Clock::time_point now) {
+  const auto since = now - std::exchange(last_drain_, now);
+  double taken = 0;
+  for (const auto& d : drains_) taken = std::max(taken, d->taken());
+  if (taken == 0) return now + settings_.round;
+  const auto quarter = std::chrono::duration_cast<Clock::duration>(since * (lane_round / taken));
+  return now + std::clamp<Clock::duration>(quarter, std::min(round_min, settings_.round), settings_.round);
 }
 
 void Loop::commit_if_due(Clock::time_point now, bool all_drained) {

@@ -18,7 +18,7 @@ struct Settings {
   std::vector<std::string> rings;
   std::string database;
   ring::Geometry geometry;
-  std::chrono::milliseconds round{100};          // from drain to drain
+  std::chrono::milliseconds round{100};          // from drain to drain; less when a lane fills quickly
   std::chrono::milliseconds commit_interval{1000};  // at most, while there is something to commit
   std::size_t commit_records = 50'000;           // at most
   int checkpoint_pages = 250;                    // few and often: a checkpoint cannot be cut
@@ -53,6 +53,7 @@ class Loop {
 
  private:
   bool drain();
+  Clock::time_point next_drain(Clock::time_point now);
   void open_ring(const std::string& ring);
   void follow_rings(Clock::time_point now);
   void commit_if_due(Clock::time_point now, bool all_drained);
@@ -79,6 +80,7 @@ class Loop {
   };
   std::vector<Job> jobs_;
   Batch batch_;
+  Clock::time_point last_drain_;
   Clock::time_point last_commit_;
   Clock::time_point retry_at_{};
   Clock::duration backoff_{};

@@ -263,3 +263,22 @@ TEST_CASE("overwrite-oldest: stored and overwritten samples add up to the pushes
     CHECK(f.query("SELECT coalesce(sum(count), 0) FROM losses WHERE reason <> 'overwritten'") == 0);
   }
 }
+
+TEST_CASE("a reader keeps no more than a part of a lane in its memory", "[drain]") {
+  const auto shared_kib = [] {
+    const auto status = support::read_file("/proc/self/status");
+    return std::stol(status.substr(status.find("RssShmem:") + 9));
+  };
+  DrainFixture f({.lanes = 1, .lane_records = 1 << 17, .arena_bytes = 4096});  // 4 MiB
+  ring::Producer p(f.name);
+  const auto a = p.gauge("a");
+  f.round();
+  const auto before = shared_kib();
+  for (int i = 0; i < 150'000; ++i) {
+    REQUIRE(p.push(a, i, i));
+    if (i % 900 == 0) f.round();
+  }
+  f.round();
+  CHECK(f.stored() == 150'000);
+  CHECK(shared_kib() - before < 1024);
+}

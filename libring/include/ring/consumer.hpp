@@ -71,11 +71,25 @@ class Consumer {
 
   /// Lets the producer overwrite everything up to and including `seq`. Only for what is committed.
   void release(std::uint32_t index, std::uint64_t seq) const noexcept {
+    const auto view = lane(index);
+    const auto before = words::load(view.header->tail);
     // SYNC tail: our copies of the slots are done before the producer may write them again.
-    words::store(lane(index).header->tail, seq, std::memory_order_release);
+    words::store(view.header->tail, seq, std::memory_order_release);
+    forget(view, before / forget_records, seq / forget_records);
   }
 
  private:
+  static constexpr std::uint64_t forget_records = 8192;  // 256 KiB
+
+  /// Takes blocks of slots that were read to their end out of this process' memory, lest a long-lived reader is
+  /// charged with the whole ring. They stay in the ring, and are mapped again when they are read again.
+  static void forget(const LaneView& view, std::uint64_t first, std::uint64_t end) noexcept {
+    if (view.capacity < forget_records) return;
+    const auto count = std::min(end - std::min(first, end), view.capacity / forget_records);
+    for (auto block = end - count; block < end; ++block)
+      ::madvise(&view.slot(block * forget_records), forget_records * sizeof(abi::Record), MADV_DONTNEED);
+  }
+
   Segment segment_;
 };
 
