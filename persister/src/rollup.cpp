@@ -13,18 +13,11 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t ns_max = std::numeric_limits<std::int64_t>::max();
 
 /// Neumaier's sum: the rounding errors of the additions (by Knuth's two-sum) are added up beside it.
-class Sum {
- public:
-  void add(double value) noexcept {
-    const double sum = sum_ + value, added = sum - sum_;
-    errors_ += (sum_ - (sum - added)) + (value - added);
-    sum_ = sum;
-  }
-  double get() const noexcept { return std::isfinite(sum_) ? sum_ + errors_ : sum_; }
-
- private:
-  double sum_ = 0, errors_ = 0;
-};
+void add_exactly(double& sum, double& errors, double value) noexcept {
+  const double before = sum, added = (sum += value) - before;
+  errors += (before - (sum - added)) + (value - added);
+}
+double exact(double sum, double errors) noexcept { return std::isfinite(sum) ? sum + errors : sum; }
 
 /// An infinite sum stays as it is, whatever comes.
 double plus(double sum, double more) noexcept { return std::isfinite(sum) ? sum + more : sum; }
@@ -76,32 +69,6 @@ void add(ring::Kind kind, Rollup& whole, const Rollup& more) {
   if (kind == ring::Kind::gauge) whole.sketch.merge(more.sketch);
 }
 
-std::vector<StateTime> state_times(std::span<const Point> points, std::optional<Point> before,
-                                   std::int64_t start_ns, std::int64_t end_ns) {
-  std::vector<StateTime> out;
-  const auto first_ns = points.empty() ? end_ns : points.front().time_ns;
-  if (before) {
-    const auto from_ns = std::max(start_ns, before->time_ns);
-    if (from_ns < first_ns) add_time(out, before->value, first_ns - from_ns);
-  }
-  for (std::size_t i = 0; i < points.size();) {
-    const auto [from_ns, state] = points[i];
-    while (i < points.size() && points[i].value == state) ++i;
-    add_time(out, state, (i < points.size() ? points[i].time_ns : end_ns) - from_ns);
-  }
-  return out;
-}
-
-double increase(std::span<const Point> points, std::optional<Point> before) noexcept {
-  Sum sum;
-  double last = before ? before->value : points.empty() ? 0 : points.front().value;
-  for (const auto& point : points) {
-    sum.add(step(last, point.value));
-    last = point.value;
-  }
-  return sum.get();
-}
-
 std::runtime_error damaged(const std::string& why, std::string_view text) {
   constexpr std::size_t shown_max = 60;
   return std::runtime_error("times of states: " + why + " in '" + std::string(text.substr(0, shown_max)) +
@@ -151,31 +118,51 @@ StateTime parse_entry(Parser& parser) {
 
 }  // namespace
 
-Rollup roll_up(ring::Kind kind, std::span<const Point> points, std::optional<Point> before,
-               std::int64_t start_ns, std::int64_t end_ns) {
-  Rollup out;
-  if (!points.empty()) {
-    out.min = out.max = out.first = points.front().value;
-    out.last = points.back().value;
-    out.first_ns = points.front().time_ns;
-    out.last_ns = points.back().time_ns;
-  } else if (before) {
-    out.min = out.max = out.first = out.last = before->value;
-    out.first_ns = out.last_ns = start_ns;
+Accumulator::Accumulator(ring::Kind kind, std::optional<Point> before, std::int64_t start_ns, std::int64_t end_ns)
+    : kind_(kind), end_ns_(end_ns) {
+  if (!before) return;
+  if (kind != ring::Kind::gauge) held_ = {std::max(start_ns, before->time_ns), before->value};
+  row_.min = row_.max = row_.first = row_.last = before->value;  // of a carried bucket
+  row_.first_ns = row_.last_ns = start_ns;
+}
+
+void Accumulator::add(Point point) {
+  const auto [time_ns, value] = point;
+  if (row_.count++ == 0) {
+    row_.min = row_.max = row_.first = row_.last = value;
+    row_.first_ns = row_.last_ns = time_ns;
   }
-  Sum sum;
-  for (const auto& point : points) {
-    sum.add(point.value);
-    out.min = std::min(out.min, point.value);
-    out.max = std::max(out.max, point.value);
+  add_exactly(row_.sum, sum_errors_, value);
+  row_.min = std::min(row_.min, value);
+  row_.max = std::max(row_.max, value);
+  if (time_ns < row_.first_ns) row_.first_ns = time_ns, row_.first = value;
+  if (time_ns >= row_.last_ns) row_.last_ns = time_ns, row_.last = value;
+  switch (kind_) {
+    case ring::Kind::gauge: return row_.sketch.add(value);
+    case ring::Kind::counter:
+      if (held_) add_exactly(row_.increase, increase_errors_, step(held_->value, value));
+      held_ = point;
+      return;
+    case ring::Kind::state:
+      if (held_ && held_->value == value) return;
+      if (held_ && (row_.count > 1 || held_->time_ns < time_ns))  // a state from before that has no time here is none
+        add_time(row_.states, held_->value, time_ns - held_->time_ns);
+      held_ = point;
   }
-  out.count = static_cast<std::int64_t>(points.size());
-  out.sum = sum.get();
-  if (kind == ring::Kind::counter) out.increase = increase(points, before);
-  if (kind == ring::Kind::state) out.states = state_times(points, before, start_ns, end_ns);
-  if (kind == ring::Kind::gauge)
-    for (const auto& point : points) out.sketch.add(point.value);
-  return out;
+}
+
+Rollup Accumulator::finish() && {
+  row_.sum = exact(row_.sum, sum_errors_);
+  row_.increase = exact(row_.increase, increase_errors_);
+  if (kind_ == ring::Kind::state && held_) add_time(row_.states, held_->value, end_ns_ - held_->time_ns);
+  return std::move(row_);
+}
+
+Rollup roll_up(ring::Kind kind, std::span<const Point> points, std::optional<Point> before, std::int64_t start_ns,
+               std::int64_t end_ns) {
+  Accumulator row(kind, before, start_ns, end_ns);
+  for (const auto& point : points) row.add(point);
+  return std::move(row).finish();
 }
 
 void extend(ring::Kind kind, Rollup& whole, const Rollup& later, std::int64_t end_ns) {

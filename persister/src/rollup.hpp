@@ -48,6 +48,24 @@ struct Rollup {
 /// again.
 inline double step(double before, double value) noexcept { return value >= before ? value - before : value; }
 
+/// A row in the making, sample by sample.
+class Accumulator {
+ public:
+  /// Of the bucket [start_ns, end_ns). `before`: see roll_up.
+  Accumulator(ring::Kind kind, std::optional<Point> before, std::int64_t start_ns, std::int64_t end_ns);
+  /// @param point  of a gauge, in any order; else not older than the one before
+  void add(Point point);
+  const Rollup& so_far() const noexcept { return row_; }
+  Rollup finish() &&;
+
+ private:
+  ring::Kind kind_;
+  Rollup row_;
+  double sum_errors_ = 0, increase_errors_ = 0;
+  std::optional<Point> held_;  // counter: the sample before; state: the state, and since when
+  std::int64_t end_ns_;
+};
+
 /// Time in states begins at the bucket's start in the state of `before` if that is known, else at the first
 /// sample; the last state holds on to the bucket's end. A counter's increase begins at `before` too.
 /// @param points  in time order, of the same time in the order pushed; all in [start_ns, end_ns)
