@@ -3,123 +3,368 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <limits>
-#include <vector>
 
-#include "batch.hpp"
+#include "ring/ownership.hpp"
 
 namespace ringdown {
+namespace {
 
-void Rollup::add(std::int64_t time_ns, double value) noexcept {
-  if (count++ == 0) {
-    sum = min = max = first = last = value;
-    first_ns = last_ns = time_ns;
-    return;
-  }
-  sum += value;
-  min = std::min(min, value);
-  max = std::max(max, value);
-  if (time_ns < first_ns) first_ns = time_ns, first = value;
-  if (time_ns >= last_ns) last_ns = time_ns, last = value;
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t grace_ns = 2 * second_ns;    // from a sample to its commit, when nothing is wrong
+constexpr std::size_t rows_max = 1 << 15;           // in memory before their interval is over
+constexpr ring::Kind plain{};                       // of tiers without detail
+
+std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
+  return __builtin_add_overflow(a, b, &a) ? std::numeric_limits<std::int64_t>::max() : a;
 }
 
-Fold::Fold(Database& database, const std::string& name, std::int64_t width_s)
+}  // namespace
+
+Progress read_progress(Database& database, const std::string& job) {
+  Statement row(database, "SELECT done, replay, target, series, frontier, next_frontier FROM progress WHERE job = '" + job + "'");
+  if (!row.step()) database.fail_damaged("no progress row of " + job + "; its samples would be counted again");
+  Progress out{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5)};
+  constexpr std::int64_t time_max_s = 9'223'372'036;
+  if (out.target < out.done || out.next_frontier_s < out.frontier_s || out.replay > out.target + 1 ||
+      out.frontier_s < -time_max_s || out.next_frontier_s > time_max_s + 3600)
+    database.fail_damaged("the progress row of " + job + " contradicts itself");
+  return out;
+}
+
+void write_progress(Database& database, const std::string& job, const Progress& p) {
+  Statement update(database, "UPDATE progress SET done = ?, replay = ?, target = ?, series = ?, frontier = ?, "
+                             "next_frontier = ? WHERE job = '" + job + "'");
+  update.bind(1, p.done).bind(2, p.replay).bind(3, p.target).bind(4, p.series).bind(5, p.frontier_s)
+      .bind(6, p.next_frontier_s).run();
+}
+
+Fold::Fold(Database& database, const std::string& tier, std::int64_t interval_s)
     : database_(database),
-      name_(name),
-      width_ns_(width_s * 1'000'000'000),
-      progress_(database, "SELECT batch FROM progress WHERE job = '" + name + "'"),
-      batches_(database, "SELECT id, samples, blob FROM batches WHERE id > ? ORDER BY id"),
-      upsert_(database,
-              "INSERT INTO " + name +
-                  " (bucket, series, count, sum, min, max, first, last, first_at, last_at) "
-                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bucket, series) DO UPDATE SET "
-                  "count = count + excluded.count, sum = sum + excluded.sum, min = min(min, excluded.min), "
-                  "max = max(max, excluded.max), "
-                  "first = iif(excluded.first_at < first_at, excluded.first, first), "
-                  "last = iif(excluded.last_at >= last_at, excluded.last, last), "
-                  "first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)"),
-      advance_(database, "UPDATE progress SET batch = ? WHERE job = '" + name + "'"),
-      damaged_(database, "INSERT OR IGNORE INTO damaged_batches VALUES (?, ?, ?, ?)") {}
+      tier_(database, tier),
+      interval_s_(std::max(interval_s, tier_.width_s())),
+      rules_(database),
+      batches_(database, "SELECT id, committed_ns, samples, blob FROM batches WHERE id > ? AND id <= ? ORDER BY id"),
+      newest_(database, "SELECT max(id) FROM batches"),
+      latest_row_(database, "INSERT INTO latest (series, time_ns, value) VALUES (?, ?, ?) "
+                            "ON CONFLICT DO UPDATE SET time_ns = excluded.time_ns, value = excluded.value"),
+      dirty_(database, "INSERT INTO dirty (tier, bucket, series, and_next) VALUES (?, ?, ?, 1) "
+                       "ON CONFLICT DO UPDATE SET and_next = 1"),
+      damaged_(database, "INSERT OR IGNORE INTO damaged_batches VALUES (?, ?, ?, ?)"),
+      anomaly_(database, "INSERT INTO anomalies (kind, count, last_ns) VALUES (?, ?, ?) "
+                         "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_ns = excluded.last_ns") {
+  reload();
+}
 
-std::int64_t Fold::run(std::int64_t samples_max) {
-  const bool known = progress_.step();
-  const auto done = progress_.integer(0);
-  progress_.reset();
-  if (!known) database_.fail_damaged("no progress row of " + name_ + "; its samples would be counted again");
+void Fold::reload() {
+  progress_ = read_progress(database_, name());
+  read_through_ = progress_.replay - 1;
+  read_committed_ns_ = 0;
+  rows_.clear();
+  writing_.clear();
+  written_ = 0;
+  damaged_batches_.clear();
+  late_ = future_ = 0;
+  latest_.clear();
+  stored_.clear();
+  stale_ = is_writing_ = false;
+  if (!tier_.has_detail()) return;
+  Statement rows(database_, "SELECT series, time_ns, value FROM latest");
+  while (rows.step())
+    if (rows.integer(0) > 0 && rows.integer(0) < rules_.end()) {
+      const auto series = static_cast<std::uint32_t>(rows.integer(0));
+      at(stored_, series) = at(latest_, series) = Point{rows.integer(1), rows.real(2)};
+    }
+}
 
-  std::int64_t samples = 0, last = done;
-  std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> damaged;
-  rollups_.clear();
-  batches_.bind(1, done);
-  while (samples < samples_max && batches_.step()) {
+bool Fold::run(std::int64_t horizon_ns, Budget& budget) {
+  if (stale_ && progress_.target == progress_.done) reload();
+  try {
+    return slice(horizon_ns, budget);
+  } catch (...) {
+    stale_ = true;
+    progress_.target = progress_.done;  // what is in memory may be half written
+    throw;
+  }
+}
+
+bool Fold::slice(std::int64_t horizon_ns, Budget& budget) {
+  if (progress_.target > progress_.done && read_through_ < progress_.target) {  // killed while it wrote
+    if (read(budget)) begin_writing(progress_.next_frontier_s);
+    return true;
+  }
+  if (progress_.target == progress_.done && !is_writing_) {
+    const bool all_read = read(budget);
+    if (!all_read && !is_full()) return true;
+    const auto next_s =
+        std::max(closed_s(all_read ? horizon_ns : std::min(horizon_ns, read_committed_ns_)), progress_.frontier_s);
+    const bool over = horizon_ns == everything ? next_s > progress_.frontier_s || read_through_ > progress_.done
+                                               : next_s - interval_s_ >= progress_.frontier_s;
+    if (all_read && !over && !is_full()) return false;
+    begin_writing(next_s);
+  }
+  write(budget);
+  return true;
+}
+
+/// Whether there is too much in memory, and some of it can be written.
+bool Fold::is_full() const {
+  return rows_.size() > rows_max &&
+         (late_ > 0 || future_ > 0 || closed_s(read_committed_ns_) > progress_.frontier_s);
+}
+
+/// @return whether everything committed is read
+bool Fold::read(Budget& budget) {
+  const bool again = progress_.target > progress_.done;
+  auto newest = progress_.target;
+  if (!again) {
+    newest_.step();
+    newest = std::max(newest_.integer(0), read_through_);
+    newest_.reset();
+  }
+  batches_.bind(1, read_through_).bind(2, newest);
+  while (read_through_ < newest && (again || !is_full()) && !budget.spent()) {
+    if (!batches_.step()) {  // the last ones are deleted
+      read_through_ = newest;
+      break;
+    }
     const auto id = batches_.integer(0);
-    if (id <= last) {
+    if (id <= read_through_) {
       batches_.reset();
-      database_.fail_damaged("after batch " + std::to_string(last) + " comes " + std::to_string(id));
+      database_.fail_damaged("after batch " + std::to_string(read_through_) + " comes " + std::to_string(id));
     }
-    last = id;
-    samples += batches_.integer(1);
     try {
-      add(batches_.blob(2));
+      take(id, batches_.integer(1), batches_.blob(3));
     } catch (const std::runtime_error& e) {
-      spdlog::error("database {}: batch {}: {}; {} is made without its samples", database_.path(), last, e.what(),
-                    name_);
-      damaged.push_back({last, batches_.integer(1), e.what()});
+      spdlog::error("database {}: batch {}: {}; {} is made without its samples", database_.path(), id, e.what(), name());
+      damaged_batches_.push_back({id, batches_.integer(2), e.what()});
     }
+    read_through_ = id;
+    read_committed_ns_ = batches_.integer(1);
   }
   batches_.reset();
-  if (last == done) return 0;
-
-  Transaction transaction(database_);
-  write_rows();
-  for (const auto& [batch, count, why] : damaged) {
-    const auto found_ns = ring::clock_ns(CLOCK_REALTIME);
-    damaged_.bind(1, batch).bind(2, count).bind(3, std::string_view(why)).bind(4, found_ns).run();
-  }
-  advance_.bind(1, last).run();
-  transaction.commit();
-  return samples;
+  return read_through_ == newest;
 }
 
-void Fold::add(std::span<const std::byte> blob) {
+void Fold::take(std::int64_t batch, std::int64_t committed_ns, std::span<const std::byte> blob) {
   const BatchView view(blob);
-  for (std::uint32_t c = 0; c < view.series(); ++c) {
-    const auto& column = view.column(c);
-    Rollup* rollup = nullptr;
-    std::int64_t bucket_ns = 0;
-    for (std::uint32_t i = 0; i < column.count; ++i) {
-      // Behind the earliest whole bucket there is none.
-      const auto time_ns = std::max(column.time_ns(i), std::numeric_limits<std::int64_t>::min() + width_ns_);
-      if (!rollup || time_ns < bucket_ns || time_ns - bucket_ns >= width_ns_) {
-        auto remainder = time_ns % width_ns_;
-        if (remainder < 0) remainder += width_ns_;
-        bucket_ns = time_ns - remainder;
-        rollup = &rollups_[{bucket_ns, column.series}];
-      }
-      rollup->add(time_ns, column.value(i));
+  for (std::uint32_t c = 0; c < view.series(); ++c) take_column(batch, plus(committed_ns, future_ns), view.column(c));
+}
+
+void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const BatchView::Column& column) {
+  const auto& rule = rules_.of(column.series);
+  if (!tier_.has_detail() && !rule.tier_1s) return;
+  points_.clear();
+  bool sorted = true;
+  for (std::uint32_t i = 0; i < column.count; ++i) {
+    const auto time_ns = std::max(column.time_ns(i), never + tier_.width_ns());
+    sorted &= points_.empty() || points_.back().time_ns <= time_ns;
+    points_.push_back({time_ns, column.value(i)});
+  }
+  if (!sorted)
+    std::stable_sort(points_.begin(), points_.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
+  const bool before_done = batch <= progress_.done;
+  const auto frontier_ns = progress_.frontier_s * second_ns;
+  const bool ordered = tier_.has_detail() && rule.ordered();
+  auto* const latest = ordered ? &at(latest_, column.series) : nullptr;
+  Row* open = nullptr;
+  Key key{0, column.series, false};
+  for (const auto& point : points_) {
+    const bool future = point.time_ns >= future_from_ns;
+    if (before_done && (point.time_ns < frontier_ns || future)) continue;  // folded already
+    if (!open || point.time_ns - key.bucket_ns >= tier_.width_ns() || future != key.future) {
+      key.bucket_ns = bucket_start(point.time_ns, tier_.width_ns());
+      key.future = future;
+      open = &row(key, batch);
     }
+    late_ += point.time_ns < frontier_ns;
+    future_ += future;
+    if (ordered && !future) {
+      if (*latest && point.time_ns < (*latest)->time_ns)
+        open->disordered = true;
+      else
+        *latest = point;
+    }
+    open->row.add(point);
   }
 }
 
-void Fold::write_rows() {
-  std::vector<std::pair<Key, const Rollup*>> rows;
-  rows.reserve(rollups_.size());
-  for (const auto& [key, rollup] : rollups_) rows.emplace_back(key, &rollup);
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-    return a.first.bucket != b.first.bucket ? a.first.bucket < b.first.bucket : a.first.series < b.first.series;
+Fold::Row& Fold::row(const Key& key, std::int64_t batch) {
+  const auto known = rows_.find(key);
+  if (known != rows_.end()) return known->second;
+  const auto& rule = rules_.of(key.series);
+  const auto kind = tier_.has_detail() ? rule.aggregation : plain;
+  std::optional<Point> earlier;
+  if (tier_.has_detail() && rule.ordered() && !key.future) earlier = before(rule, at(latest_, key.series), key.bucket_ns);
+  return rows_.emplace(key, Row{Accumulator(kind, earlier, key.bucket_ns, key.bucket_ns + tier_.width_ns()), batch})
+      .first->second;
+}
+
+/// The sample before a bucket, or before further samples of it, unless it is too long ago.
+std::optional<Point> Fold::before(const SeriesRule& rule, const std::optional<Point>& latest,
+                                  std::int64_t bucket_ns) const {
+  if (!latest || latest->time_ns >= bucket_ns + tier_.width_ns() || plus(latest->time_ns, rule.hold_ns) < bucket_ns)
+    return {};
+  return latest;
+}
+
+/// Where the frontier may go: buckets that end before it get no more samples, but for late ones.
+std::int64_t Fold::closed_s(std::int64_t horizon_ns) const {
+  if (horizon_ns == everything) {
+    auto end_ns = progress_.frontier_s * second_ns;
+    for (const auto& [key, row] : rows_)
+      if (!key.future) end_ns = std::max(end_ns, plus(key.bucket_ns, tier_.width_ns()));
+    return end_ns / second_ns;
+  }
+  if (horizon_ns <= 0) return progress_.frontier_s;
+  return bucket_start(horizon_ns - grace_ns, tier_.width_ns()) / second_ns;
+}
+
+void Fold::begin_writing(std::int64_t next_frontier_s) {
+  progress_.target = read_through_;
+  progress_.next_frontier_s = next_frontier_s;
+  is_writing_ = true;
+  next_replay_ = read_through_ + 1;
+  writing_.clear();
+  written_ = 0;
+  for (auto each = rows_.begin(); each != rows_.end();) {
+    const auto& key = each->first;
+    if (!key.future && key.bucket_ns >= next_frontier_s * second_ns) {
+      next_replay_ = std::min(next_replay_, each->second.first_batch);
+      ++each;
+      continue;
+    }
+    if (key.series >= progress_.series) writing_.emplace_back(key, std::move(each->second));
+    each = rows_.erase(each);
+  }
+  std::sort(writing_.begin(), writing_.end(), [](const auto& a, const auto& b) {
+    const auto order = [](const Key& key) { return std::tuple(key.series, key.bucket_ns, key.future); };
+    return order(a.first) < order(b.first);
   });
-  for (const auto& [key, r] : rows)
-    upsert_.bind(1, key.bucket / 1'000'000'000)
-        .bind(2, std::int64_t{key.series})
-        .bind(3, r->count)
-        .bind(4, r->sum)
-        .bind(5, r->min)
-        .bind(6, r->max)
-        .bind(7, r->first)
-        .bind(8, r->last)
-        .bind(9, r->first_ns - key.bucket)
-        .bind(10, r->last_ns - key.bucket)
-        .run();
+}
+
+void Fold::write(Budget& budget) {
+  Transaction transaction(database_);
+  if (tier_.has_detail()) wide_ = read_progress(database_, "tier_5m");
+  const auto end = rules_.end();
+  auto series = static_cast<std::uint32_t>(progress_.series);
+  for (; series < end && !budget.spent(); ++series) {
+    if (!tier_.has_detail()) {  // nothing is carried: straight to the next row
+      if (written_ == writing_.size()) {
+        series = end;
+        break;
+      }
+      series = std::max(series, writing_[written_].first.series);
+    }
+    write_series(series);
+  }
+  auto moved = progress_;
+  moved.series = series;
+  if (series >= end && written_ == writing_.size()) {
+    moved.done = moved.target;
+    moved.frontier_s = moved.next_frontier_s;
+    moved.replay = next_replay_;
+    moved.series = 0;
+    finish_writing();
+  }
+  write_progress(database_, name(), moved);
+  transaction.commit();
+  is_writing_ = moved.series > 0 || moved.target > moved.done;
+  progress_ = moved;
+}
+
+void Fold::finish_writing() {
+  const auto now_ns = ring::clock_ns(CLOCK_REALTIME);
+  for (const auto& [batch, samples, why] : damaged_batches_)
+    damaged_.bind(1, batch).bind(2, samples).bind(3, std::string_view(why)).bind(4, now_ns).run();
+  damaged_batches_.clear();
+  if (tier_.has_detail()) {
+    if (late_ > 0) anomaly_.bind(1, std::string_view("late")).bind(2, late_).bind(3, now_ns).run();
+    if (future_ > 0) anomaly_.bind(1, std::string_view("future")).bind(2, future_).bind(3, now_ns).run();
+  }
+  late_ = future_ = 0;
+  writing_.clear();
+  written_ = 0;
+}
+
+void Fold::write_series(std::uint32_t series) {
+  const auto& rule = rules_.of(series);
+  const bool ordered = tier_.has_detail() && rule.ordered();
+  auto carried_to_ns = progress_.frontier_s * second_ns;
+  const auto stored = ordered ? at(stored_, series) : std::nullopt;
+  for (; written_ < writing_.size() && writing_[written_].first.series == series; ++written_) {
+    auto& [key, row] = writing_[written_];
+    if (ordered && rule.carries && !key.future) carry(series, carried_to_ns, key.bucket_ns);
+    carried_to_ns = key.bucket_ns + tier_.width_ns();
+    write_row(key, std::move(row));
+  }
+  if (ordered && rule.carries) carry(series, carried_to_ns, progress_.next_frontier_s * second_ns);
+  if (!ordered) return;
+  const auto& latest = at(stored_, series);
+  if (latest && (!stored || stored->time_ns != latest->time_ns || stored->value != latest->value))
+    latest_row_.bind(1, std::int64_t{series}).bind(2, latest->time_ns).bind(3, latest->value).run();
+}
+
+/// The value that holds on in buckets without samples, from `from_ns` up to `to_ns`.
+void Fold::carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns) {
+  const auto& rule = rules_.of(series);
+  const auto& latest = at(stored_, series);
+  if (!latest) return;
+  const auto width = tier_.width_ns();
+  for (auto bucket_ns = std::max(from_ns, bucket_start(latest->time_ns, width) + width);
+       bucket_ns < to_ns && before(rule, latest, bucket_ns); bucket_ns += width) {
+    const auto bucket_s = bucket_ns / second_ns;
+    const auto row = roll_up(rule.aggregation, {}, latest, bucket_ns, bucket_ns + width);
+    if (!tier_.insert(bucket_s, series, rule.aggregation, row, rule.interval_ns)) {
+      const auto known = tier_.find(bucket_s, series);  // an older value was carried there, or a sample is early
+      if (!known || known->count > 0) return;
+      tier_.replace(bucket_s, series, rule.aggregation, row, rule.interval_ns);
+    }
+    mark_wide(bucket_s, series);
+  }
+}
+
+void Fold::write_row(const Key& key, Row made) {
+  const auto& rule = rules_.of(key.series);
+  const auto bucket_s = key.bucket_ns / second_ns;
+  const auto row = std::move(made.row).finish();
+  if (!tier_.insert(bucket_s, key.series, tier_.has_detail() ? rule.aggregation : plain, row, rule.interval_ns))
+    merge(key, row, made.disordered);
+  if (!tier_.has_detail()) return;
+  mark_wide(bucket_s, key.series);
+  if (!rule.ordered()) return;
+  auto& stored = at(stored_, key.series);
+  if (made.disordered || key.future) mark_dirty(bucket_s, key.series);
+  if (!key.future && (!stored || row.last_ns >= stored->time_ns)) stored = Point{row.last_ns, row.last};
+}
+
+/// There is a row of the bucket already.
+void Fold::merge(const Key& key, const Rollup& later, bool disordered) {
+  const auto bucket_s = key.bucket_ns / second_ns;
+  const auto& rule = rules_.of(key.series);
+  const auto kind = tier_.has_detail() ? rule.aggregation : plain;
+  auto whole = tier_.find(bucket_s, key.series);
+  if (!whole) database_.fail_damaged(name() + ": a row is there and is not");
+  const bool ordered = tier_.has_detail() && rule.ordered();
+  const bool in_order = !disordered && !key.future && (whole->count == 0 || later.first_ns >= whole->last_ns);
+  extend(kind, *whole, later, key.bucket_ns + tier_.width_ns());
+  tier_.replace(bucket_s, key.series, kind, *whole, rule.interval_ns);
+  if (ordered && !in_order) mark_dirty(bucket_s, key.series);
+}
+
+/// tier_5m may have been made without this row.
+void Fold::mark_wide(std::int64_t bucket_s, std::uint32_t series) {
+  if (bucket_s < wide_.frontier_s || (bucket_s < wide_.next_frontier_s && series < wide_.series))
+    dirty_.bind(1, std::string_view("tier_5m")).bind(2, bucket_start(bucket_s, 300)).bind(3, std::int64_t{series}).run();
+}
+
+void Fold::mark_dirty(std::int64_t bucket_s, std::uint32_t series) {
+  dirty_.bind(1, std::string_view(name())).bind(2, bucket_s).bind(3, std::int64_t{series}).run();
+}
+
+std::optional<Point>& Fold::at(std::vector<std::optional<Point>>& points, std::uint32_t series) {
+  if (series >= points.size()) points.resize(std::max<std::size_t>(series + 1, rules_.end()));
+  return points[series];
 }
 
 }  // namespace ringdown

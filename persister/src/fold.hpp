@@ -1,55 +1,128 @@
-// fold.hpp: rolls committed batches up into the tiers, each sample once.
-// A tier's progress row names the last batch folded into it and moves in the transaction that writes the rows,
-// so the job can be left or killed anywhere. A bucket that spans several folds is merged, not replaced.
+// fold.hpp: rolls committed batches up into tier_1s or tier_1m, each sample once.
+//
+// A sample with time t of batch b is in the tier exactly when b <= done and (t < frontier or t >= future(b)); the
+// latter, from a minute ahead on, do not wait for their time. All four are in the tier's progress row, which moves in
+// the transactions that write rows. Reading is ahead of that: rows whose bucket is still open are kept in memory, and
+// after a restart they are made again from the batches since `replay`. So a row is written once, when its bucket is
+// over, and merged only with samples that come later than that. Writing goes series by series, and `series` says how
+// far: the job can be left or killed between any two.
+//
+// What a counter grew and how long a state held depends on the sample before. A sample older than the newest of its
+// series comes too late for that: its bucket is marked in `dirty`, and made again from the batches (redo.hpp).
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
-#include "sqlite.hpp"
+#include "batch.hpp"
+#include "budget.hpp"
+#include "series_rules.hpp"
+#include "tier_table.hpp"
 
 namespace ringdown {
 
-/// A series' samples in one bucket. `first` and `last` are by time stamp; of samples with the same one, the
-/// first pushed is first and the last pushed is last. Both count.
-struct Rollup {
-  std::int64_t count = 0;
-  double sum = 0, min = 0, max = 0, first = 0, last = 0;
-  std::int64_t first_ns = 0, last_ns = 0;
-
-  void add(std::int64_t time_ns, double value) noexcept;
+/// How far a tier is made: its row in `progress`.
+struct Progress {
+  std::int64_t done = 0, replay = 1, target = 0, series = 0;
+  std::int64_t frontier_s = 0, next_frontier_s = 0;
 };
+/// Throws a SqliteError that is_damage() if there is none.
+Progress read_progress(Database& database, const std::string& job);
+void write_progress(Database& database, const std::string& job, const Progress& progress);
+
+/// Samples from this far ahead of their commit on are from the future.
+inline constexpr std::int64_t future_ns = 60'000'000'000;
 
 class Fold {
  public:
-  /// `name` is the table's, `width_s` its buckets' width in seconds.
-  Fold(Database& database, const std::string& name, std::int64_t width_s);
+  /// @param tier        tier_1s or tier_1m
+  /// @param interval_s  from one writing of rows to the next
+  Fold(Database& database, const std::string& tier, std::int64_t interval_s);
 
-  /// Folds whole batches, at least one and until about `samples_max` samples are done, in one transaction.
-  /// @return samples folded; 0 when the tier has everything
-  std::int64_t run(std::int64_t samples_max);
-  const std::string& name() const noexcept { return name_; }
+  static constexpr std::int64_t everything = std::numeric_limits<std::int64_t>::max();
+  /// One slice. Reads what was committed; writes the rows of the buckets that are over.
+  /// @param horizon_ns  samples up to this time are committed, but for those that come late; `everything`: no more
+  ///                    will come, and the buckets that are still open are written, too
+  /// @return whether there is more to do now
+  bool run(std::int64_t horizon_ns, Budget& budget);
+  /// What is in memory is read again: a sample that another job has found is the newest of its series.
+  void forget() noexcept { stale_ = true; }
+
+  const std::string& name() const noexcept { return tier_.name(); }
+  /// Buckets that start before it are made, s since the epoch.
+  std::int64_t frontier_s() const noexcept { return progress_.frontier_s; }
+  /// Batches up to it are in the tier, but while is_writing() some rows have later ones.
+  std::int64_t done() const noexcept { return progress_.done; }
+  bool is_writing() const noexcept { return is_writing_ || progress_.target > progress_.done; }
 
  private:
   struct Key {
-    std::int64_t bucket;
+    std::int64_t bucket_ns;
     std::uint32_t series;
+    bool future;
     bool operator==(const Key&) const = default;
   };
   struct Hash {
     std::size_t operator()(const Key& key) const noexcept {
-      return (static_cast<std::size_t>(key.bucket) * 0x9e3779b97f4a7c15u) ^ (std::size_t{key.series} << 20);
+      return (static_cast<std::size_t>(key.bucket_ns) * 0x9e3779b97f4a7c15u) ^ (std::size_t{key.series} << 20) ^
+             key.future;
     }
   };
-  void add(std::span<const std::byte> blob);
-  void write_rows();
+  struct Row {
+    Accumulator row;
+    std::int64_t first_batch;
+    bool disordered = false;  // has a sample older than the newest of its series
+  };
+  using Rows = std::unordered_map<Key, Row, Hash>;
+
+  bool slice(std::int64_t horizon_ns, Budget& budget);
+  bool read(Budget& budget);
+  bool is_full() const;
+  void take(std::int64_t batch, std::int64_t committed_ns, std::span<const std::byte> blob);
+  void take_column(std::int64_t batch, std::int64_t future_from_ns, const BatchView::Column& column);
+  Row& row(const Key& key, std::int64_t batch);
+  std::optional<Point> before(const SeriesRule& rule, const std::optional<Point>& latest, std::int64_t bucket_ns) const;
+  std::int64_t closed_s(std::int64_t horizon_ns) const;
+  void begin_writing(std::int64_t next_frontier_s);
+  void write(Budget& budget);
+  void write_series(std::uint32_t series);
+  void write_row(const Key& key, Row row);
+  void carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns);
+  void merge(const Key& key, const Rollup& row, bool disordered);
+  void mark_dirty(std::int64_t bucket_s, std::uint32_t series);
+  void mark_wide(std::int64_t bucket_s, std::uint32_t series);
+  void reload();
+  void finish_writing();
+  std::optional<Point>& at(std::vector<std::optional<Point>>& points, std::uint32_t series);
 
   Database& database_;
-  std::string name_;
-  std::int64_t width_ns_;
-  Statement progress_, batches_, upsert_, advance_, damaged_;
-  std::unordered_map<Key, Rollup, Hash> rollups_;
+  TierTable tier_;
+  std::int64_t interval_s_;
+  SeriesRules rules_;
+  Statement batches_, newest_, latest_row_, dirty_, damaged_, anomaly_;
+  Progress progress_;
+  std::int64_t read_through_;   // batches up to it are in rows_
+  std::int64_t read_committed_ns_ = 0;              // when the last of them was committed
+  bool stale_ = false;
+  bool is_writing_ = false;
+  Rows rows_;                   // open, in memory
+  std::vector<std::pair<Key, Row>> writing_;        // being written, by series and bucket
+  std::size_t written_ = 0;
+  std::int64_t next_replay_ = 1;
+  Progress wide_;                                   // of tier_5m
+  std::vector<std::optional<Point>> latest_;        // by series: newest sample read
+  std::vector<std::optional<Point>> stored_;        // and newest sample in the tier
+  std::vector<Point> points_;
+  struct Damaged {
+    std::int64_t batch, samples;
+    std::string why;
+  };
+  std::vector<Damaged> damaged_batches_;
+  std::int64_t late_ = 0, future_ = 0;              // samples since the last writing
 };
 
 }  // namespace ringdown

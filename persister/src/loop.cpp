@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::chrono::milliseconds backoff_first{100};
 constexpr std::chrono::milliseconds backoff_max{5000};
-constexpr std::int64_t fold_samples = 50'000;     // a slice's share: about 5 ms
+constexpr std::int64_t tier_1s_interval_s = 5;    // from writing to writing
 constexpr std::chrono::seconds follow_interval{1};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
 constexpr double lane_round = 0.25;               // of a lane: what a round should find at most
@@ -20,15 +20,17 @@ Loop::Loop(const Settings& settings)
     : settings_(settings),
       store_(settings.database, settings.store),
       catalog_(store_.series(), store_.last_producer(), settings.series_max),
+      to_1s_(store_.database(), "tier_1s", tier_1s_interval_s),
+      to_1m_(store_.database(), "tier_1m", 60),
+      to_5m_(store_.database(), "tier_1m", "tier_5m"),
+      to_1h_(store_.database(), "tier_5m", "tier_1h"),
+      redo_(store_.database(), to_1m_, to_5m_, to_1h_),
       last_drain_(Clock::now()),
       last_commit_(last_drain_) {
   if (!store_.moved_aside().empty())
     spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,
                   store_.moved_aside());
   for (const auto& ring : settings.rings) open_ring(ring);
-  const auto now = Clock::now();
-  jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1s", 1), std::chrono::seconds(5), now});
-  jobs_.push_back({std::make_unique<Fold>(store_.database(), "tier_1m", 60), std::chrono::seconds(60), now});
   batch_.samples.reserve(settings.commit_records + turn_records);
 }
 
@@ -70,18 +72,21 @@ Loop::End Loop::run() {
 }
 
 std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
+  const auto began_ns = settings_.store.wall_ns();
   const bool all_drained = drain();
+  if (all_drained) drained_ns_ = began_ns;
   const auto next = next_drain(now);
   commit_if_due(now, all_drained);
   if (end_ != End::done) return now;
-  // One slice of each even while a producer floods a lane; more of them only when there is time.
-  bool folded = fold_slice(now, settings_.until_idle);
+  // One slice even while a producer floods a lane; more of them only when there is time.
+  const bool everything = settings_.until_idle && all_drained && batch_.empty();
+  bool more = maintain(now, everything);
   checkpoint_if_due(now);
   follow_rings(now);
   look_for_damage();
   if (!all_drained && trouble_.empty()) return now;
-  if (settings_.until_idle && all_drained && !folded && batch_.empty() && trouble_.empty()) return {};
-  while (folded && Clock::now() < next) folded = fold_slice(now, settings_.until_idle);
+  if (everything && !more && trouble_.empty()) return {};
+  while (more && Clock::now() < next) more = maintain(now, everything);
   const bool in_a_hurry = settings_.until_idle && trouble_.empty();
   return in_a_hurry ? now : next;
 }
@@ -140,6 +145,7 @@ bool Loop::commit(Clock::time_point now) {
     trouble_ = e.what();
     return false;
   }
+  horizon_ns_ = std::max(horizon_ns_, drained_ns_);
   if (!trouble_.empty()) spdlog::info("the database {} takes commits again", settings_.database);
   trouble_.clear();
   backoff_ = {};
@@ -156,20 +162,35 @@ void Loop::leave_database() {
   spdlog::error("{}; goes on with what is there now. What only the old files have is counted as skipped", trouble_);
 }
 
-/// Folds one slice of one due job. @return whether there may be more
-bool Loop::fold_slice(Clock::time_point now, bool everything) {
+/// One slice. @return whether there may be more to do now
+bool Loop::maintain(Clock::time_point now, bool everything) {
+  if (now < maintenance_retry_) return false;
   try {
-    for (auto& job : jobs_) {
-      if (now < job.due && !everything) continue;
-      if (job.fold->run(fold_samples) > 0) return true;
-      job.due = now + job.interval;
-    }
+    return maintain_slice(everything);
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());
     else if (trouble_.empty())
-      spdlog::error("{}; the rollup is tried again", e.what());
-    for (auto& job : jobs_) job.due = std::max(job.due, now + backoff_max);
+      spdlog::error("{}; maintenance is tried again", e.what());
+    maintenance_retry_ = now + backoff_max;
+  }
+  return false;
+}
+
+bool Loop::maintain_slice(bool everything) {
+  Budget budget{Clock::now() + settings_.slice};
+  const auto horizon_ns = everything ? Fold::everything : horizon_ns_;
+  constexpr std::size_t jobs = 5;
+  for (std::size_t tried = 0; tried < jobs; ++tried) {
+    bool more = false;
+    switch (std::exchange(turn_, (turn_ + 1) % jobs)) {
+      case 0: more = to_1m_.run(horizon_ns, budget); break;
+      case 1: more = redo_.run(budget); break;
+      case 2: more = to_5m_.run(everything, budget); break;
+      case 3: more = to_1h_.run(everything, budget); break;
+      case 4: more = to_1s_.run(horizon_ns, budget); break;
+    }
+    if (more) return true;
   }
   return false;
 }
@@ -226,7 +247,7 @@ void Loop::stop() {
     const bool all_drained = drain();
     if (!commit(Clock::now()) || all_drained) break;
   }
-  while (trouble_.empty() && Clock::now() < end && fold_slice(Clock::now(), true)) {
+  while (trouble_.empty() && Clock::now() < end && maintain(Clock::now(), true)) {
   }
   try {
     store_.stop();

@@ -10,7 +10,9 @@
 #include "check.hpp"
 #include "drain.hpp"
 #include "fold.hpp"
+#include "redo.hpp"
 #include "store.hpp"
+#include "widen.hpp"
 
 namespace ringdown {
 
@@ -26,6 +28,7 @@ struct Settings {
   std::size_t series_max = 1'000'000;            // samples of more are counted as lost
   StoreOptions store;
   bool check_after_unclean = true;               // in a thread of its own
+  std::chrono::milliseconds slice{5};            // of maintenance, between drains
   bool until_idle = false;
 };
 
@@ -59,7 +62,8 @@ class Loop {
   void commit_if_due(Clock::time_point now, bool all_drained);
   bool commit(Clock::time_point now);
   void leave_database();
-  bool fold_slice(Clock::time_point now, bool everything);
+  bool maintain(Clock::time_point now, bool everything);
+  bool maintain_slice(bool everything);
   void checkpoint_if_due(Clock::time_point now);
   void watch_wal(Clock::time_point now, int left_pages);
   void look_for_damage();
@@ -73,12 +77,13 @@ class Loop {
   std::vector<std::unique_ptr<Drain>> drains_;   // a ring that was replaced stays until it is finished
   Clock::time_point follow_due_{};
   std::string follow_trouble_;
-  struct Job {
-    std::unique_ptr<Fold> fold;
-    Clock::duration interval;
-    Clock::time_point due;
-  };
-  std::vector<Job> jobs_;
+  Fold to_1s_, to_1m_;
+  Widen to_5m_, to_1h_;
+  Redo redo_;
+  std::size_t turn_ = 0;         // the job that comes next
+  Clock::time_point maintenance_retry_{};
+  std::int64_t horizon_ns_ = 0;  // what is older is committed
+  std::int64_t drained_ns_ = 0;  // when the last drain that left nothing began
   Batch batch_;
   Clock::time_point last_drain_;
   Clock::time_point last_commit_;

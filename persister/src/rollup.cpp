@@ -137,8 +137,10 @@ void Accumulator::add(Point point) {
   row_.max = std::max(row_.max, value);
   if (time_ns < row_.first_ns) row_.first_ns = time_ns, row_.first = value;
   if (time_ns >= row_.last_ns) row_.last_ns = time_ns, row_.last = value;
+  if (kind_ == ring::Kind::gauge) return row_.sketch.add(value);
+  if (held_ && time_ns < held_->time_ns) return;
   switch (kind_) {
-    case ring::Kind::gauge: return row_.sketch.add(value);
+    case ring::Kind::gauge: return;
     case ring::Kind::counter:
       if (held_) add_exactly(row_.increase, increase_errors_, step(held_->value, value));
       held_ = point;

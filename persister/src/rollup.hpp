@@ -53,7 +53,7 @@ class Accumulator {
  public:
   /// Of the bucket [start_ns, end_ns). `before`: see roll_up.
   Accumulator(ring::Kind kind, std::optional<Point> before, std::int64_t start_ns, std::int64_t end_ns);
-  /// @param point  of a gauge, in any order; else not older than the one before
+  /// @param point  one that is older than the one before does not count for growth and time in states
   void add(Point point);
   const Rollup& so_far() const noexcept { return row_; }
   Rollup finish() &&;

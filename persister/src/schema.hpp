@@ -153,8 +153,102 @@ CREATE VIEW loss_totals AS
   GROUP BY l.ring, l.producer, l.reason;
 )sql";
 
+inline constexpr const char* version_2 = R"sql(
+-- What the rules say of a series, as of the last start of the persister.
+ALTER TABLE series ADD COLUMN aggregation TEXT NOT NULL DEFAULT 'gauge';  -- as what it is rolled up
+ALTER TABLE series ADD COLUMN on_change INTEGER NOT NULL DEFAULT 0;       -- 1: its last value holds until the next one
+ALTER TABLE series ADD COLUMN interval_ns INTEGER NOT NULL DEFAULT 0;     -- expected from sample to sample, 0: not known
+ALTER TABLE series ADD COLUMN tier_1s INTEGER NOT NULL DEFAULT 1;         -- 0: not in that tier
+UPDATE series SET aggregation = kind;
+
+-- From 1m on a row also has what its kind of series needs. A row with count 0 is carried: nothing was pushed in
+-- the bucket, and min, max, first and last are the value that held on.
+ALTER TABLE tier_1m ADD COLUMN expected INTEGER;  -- count that the series' interval_ns lets expect
+ALTER TABLE tier_1m ADD COLUMN increase REAL;     -- counter: growth since the sample before the bucket, resets seen
+ALTER TABLE tier_1m ADD COLUMN states TEXT;       -- state: JSON, nanoseconds by state
+ALTER TABLE tier_1m ADD COLUMN sketch BLOB;       -- gauge: quantiles (sketch.hpp); NULL when min = max
+CREATE TABLE tier_5m (
+  bucket INTEGER NOT NULL, series INTEGER NOT NULL REFERENCES series,
+  count INTEGER NOT NULL, sum REAL, min REAL NOT NULL, max REAL NOT NULL,
+  first REAL NOT NULL, last REAL NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  expected INTEGER, increase REAL, states TEXT, sketch BLOB,
+  PRIMARY KEY (bucket, series)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tier_1h (
+  bucket INTEGER NOT NULL, series INTEGER NOT NULL REFERENCES series,
+  count INTEGER NOT NULL, sum REAL, min REAL NOT NULL, max REAL NOT NULL,
+  first REAL NOT NULL, last REAL NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  expected INTEGER, increase REAL, states TEXT, sketch BLOB,
+  PRIMARY KEY (bucket, series)
+) STRICT, WITHOUT ROWID;
+
+-- How far each tier is made. tier_1s and tier_1m have every sample before `frontier` (s) of the batches up to `done`,
+-- and those from the future. While `target` is ahead of `done` this is moved to `target` and `next_frontier`, and is
+-- so for series up to `series` already. tier_5m and tier_1h have every bucket that starts before `frontier`.
+ALTER TABLE progress RENAME COLUMN batch TO done;
+ALTER TABLE progress ADD COLUMN replay INTEGER NOT NULL DEFAULT 1;  -- batches before it have nothing that is not folded
+ALTER TABLE progress ADD COLUMN target INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE progress ADD COLUMN series INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE progress ADD COLUMN frontier INTEGER NOT NULL DEFAULT -9223372036;
+ALTER TABLE progress ADD COLUMN next_frontier INTEGER NOT NULL DEFAULT -9223372036;
+ALTER TABLE progress ADD COLUMN expired INTEGER NOT NULL DEFAULT -9223372036;  -- older rows may be deleted, s
+UPDATE progress SET target = done, replay = done + 1;
+UPDATE progress SET frontier = coalesce((SELECT max(bucket) + 1 FROM tier_1s), frontier) WHERE job = 'tier_1s';
+UPDATE progress SET frontier = coalesce((SELECT max(bucket) + 60 FROM tier_1m), frontier) WHERE job = 'tier_1m';
+UPDATE progress SET next_frontier = frontier;
+INSERT INTO progress (job, done) VALUES ('batches', 0), ('tier_5m', 0), ('tier_1h', 0);
+
+-- The newest sample of each counter, state and on-change series that tier_1m has.
+CREATE TABLE latest (
+  series INTEGER PRIMARY KEY,
+  time_ns INTEGER NOT NULL,
+  value REAL NOT NULL
+) STRICT;
+
+-- Buckets to be made again, since samples came late. `and_next` (1m): so is what the next bucket with samples starts
+-- from.
+CREATE TABLE dirty (
+  tier TEXT NOT NULL,
+  bucket INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  and_next INTEGER NOT NULL,
+  PRIMARY KEY (tier, bucket, series)
+) STRICT, WITHOUT ROWID;
+
+-- Batches with samples that came more than 2 minutes late or a minute early: others have those of their time.
+CREATE INDEX batches_odd ON batches (min_ns, max_ns)
+  WHERE min_ns < committed_ns - 120000000000 OR max_ns >= committed_ns + 60000000000;
+
+-- What should not happen to a well-kept clock.
+CREATE TABLE anomalies (
+  kind TEXT PRIMARY KEY,       -- late, future: samples; redone, not_redone: buckets; clock_step: steps
+  count INTEGER NOT NULL,
+  last_ns INTEGER NOT NULL,    -- when it was noticed last
+  last_size_ns INTEGER         -- clock_step: how far, forward > 0
+) STRICT, WITHOUT ROWID;
+
+DROP VIEW metrics;
+CREATE VIEW metrics AS
+  WITH rows AS (
+    SELECT bucket, series, count, sum, last, NULL AS states, 'raw' AS granularity FROM tier_1s UNION ALL
+    SELECT bucket, series, count, sum, last, states, '1m' FROM tier_1m UNION ALL
+    SELECT bucket, series, count, sum, last, states, '5m' FROM tier_5m UNION ALL
+    SELECT bucket, series, count, sum, last, states, '1h' FROM tier_1h)
+  SELECT t.bucket AS timestamp,
+         coalesce(json_extract(s.labels, '$.wan'), '') AS wan_name,
+         s.name AS metric_name,
+         CASE WHEN s.aggregation = 'gauge' AND t.count > 0 THEN t.sum / t.count
+              WHEN s.aggregation = 'state' THEN coalesce(
+                (SELECT CAST(key AS REAL) FROM json_each(t.states) WHERE key <> 'other'
+                 ORDER BY value DESC, CAST(key AS REAL) DESC LIMIT 1), t.last)
+              ELSE t.last END AS value,
+         json_remove(s.labels, '$.wan') AS labels,
+         t.granularity
+  FROM rows AS t JOIN series AS s ON s.id = t.series;
+)sql";
+
 /// Step i makes schema version i + 1 of version i. A released step never changes.
-inline constexpr const char* migrations[] = {version_1};
+inline constexpr const char* migrations[] = {version_1, version_2};
 inline constexpr int version = static_cast<int>(std::size(migrations));
 
 }  // namespace ringdown::schema

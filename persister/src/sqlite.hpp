@@ -38,6 +38,7 @@ class Statement {
   Statement& bind(int index, double value);
   Statement& bind(int index, std::string_view text);
   Statement& bind(int index, std::span<const std::byte> blob);
+  Statement& bind_null(int index);
   /// @return true with a row, false at the end
   bool step();
   /// Runs it to the end and makes it ready for the next bind.

@@ -10,6 +10,8 @@
 
 namespace ringdown {
 
+std::int64_t realtime_ns() { return ring::clock_ns(CLOCK_REALTIME); }
+
 std::string labels_json(const ring::Labels& labels) {
   auto json = nlohmann::json::object();
   for (const auto& [key, value] : labels) json[key] = value;
@@ -101,7 +103,7 @@ Store::Files Store::files() const noexcept {
 }
 
 Store::Statements::Statements(Database& db)
-    : series(db, "INSERT INTO series (id, name, labels, kind, unit, states) VALUES (?, ?, ?, ?, ?, ?)"),
+    : series(db, "INSERT INTO series (id, name, labels, kind, unit, states, aggregation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4)"),
       producer(db,
                "INSERT INTO producers (id, ring, lane, first_seq, name, pid, pid_namespace, process_start_ns, "
                "claimed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
@@ -154,7 +156,7 @@ bool Store::sync_due(Clock::time_point now) const noexcept {
 void Store::commit(const Batch& batch, Clock::time_point now) {
   auto& s = *statements_;
   if (!batch.samples.empty()) encode_batch(batch.samples, blob_);
-  const auto committed_ns = std::max(ring::clock_ns(CLOCK_REALTIME), last_commit_ns_ + 1);  // also when the clock steps back
+  const auto committed_ns = std::max(options_.wall_ns(), last_commit_ns_ + 1);  // also when the clock steps back
   const bool sync = sync_due(now);
   const Synced synced(*database_, sync);
   Transaction transaction(*database_);

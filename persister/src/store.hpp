@@ -22,10 +22,13 @@ enum class Durability {
   full,    // it survives a power cut as well: a sync of the WAL a commit
 };
 
+std::int64_t realtime_ns();
+
 struct StoreOptions {
   Durability durability = Durability::normal;
   std::chrono::milliseconds durable_within{10'000};  // with `normal`: a commit survives a power cut after this long
   bool any_file_system = false;
+  std::int64_t (*wall_ns)() = &realtime_ns;          // what time it is, ns since the epoch: for tests
 };
 
 class Store {

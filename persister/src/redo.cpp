@@ -1,0 +1,239 @@
+#include "redo.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+
+#include "ring/ownership.hpp"
+
+namespace ringdown {
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t minute_s = 60;
+constexpr std::int64_t late_ns = 120'000'000'000;  // batches_odd has those with older samples
+constexpr int series_max = 64;                     // of a minute at a time
+
+}  // namespace
+
+Redo::Redo(Database& database, Fold& fold, Widen& to_5m, Widen& to_1h)
+    : database_(database),
+      fold_(fold),
+      to_5m_(to_5m),
+      to_1h_(to_1h),
+      tier_(database, "tier_1m"),
+      rules_(database),
+      oldest_(database, "SELECT bucket, series FROM dirty WHERE tier = ? AND bucket < ? ORDER BY bucket, series LIMIT 1"),
+      series_of_(database, "SELECT series, and_next FROM dirty WHERE tier = 'tier_1m' AND bucket = ? ORDER BY series LIMIT ?"),
+      unmark_(database, "DELETE FROM dirty WHERE tier = ? AND bucket = ? AND series = ?"),
+      mark_(database, "INSERT OR IGNORE INTO dirty (tier, bucket, series, and_next) VALUES (?, ?, ?, 0)"),
+      odd_(database, "SELECT id FROM batches WHERE (min_ns < committed_ns - 120000000000 OR max_ns >= committed_ns + 60000000000) "
+                     "AND min_ns < ? AND max_ns >= ? AND id <= ?"),
+      batch_(database, "SELECT blob FROM batches WHERE id = ?"),
+      committed_(database, "SELECT id, committed_ns FROM batches WHERE id >= ? ORDER BY id LIMIT 1"),
+      latest_(database, "SELECT time_ns, value FROM latest WHERE series = ?"),
+      latest_row_(database, "REPLACE INTO latest (series, time_ns, value) VALUES (?, ?, ?)"),
+      last_of_(database, "SELECT last_at, last FROM tier_1m WHERE bucket = ? AND series = ? AND count > 0"),
+      anomaly_(database, "INSERT INTO anomalies (kind, count, last_ns) VALUES (?, ?, ?) "
+                         "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_ns = excluded.last_ns") {}
+
+bool Redo::run(Budget& budget) {
+  try {
+    return redo_minute(budget) || redo_wide("tier_5m", to_5m_, 300, budget) ||
+           redo_wide("tier_1h", to_1h_, 3600, budget);
+  } catch (...) {
+    minute_s_.reset();
+    throw;
+  }
+}
+
+bool Redo::redo_minute(Budget& budget) {
+  if (fold_.is_writing()) return false;
+  if (minute_s_ && done_ != fold_.done()) minute_s_.reset();  // it may have other samples by now
+  if (!minute_s_ && !choose_minute()) return false;
+  while (!ids_.empty() && !budget.spent()) {
+    batch_.bind(1, ids_.back());
+    if (batch_.step()) try {
+        take(batch_.blob(0));
+      } catch (const std::runtime_error&) {  // the fold has told of it
+      }
+    batch_.reset();
+    ids_.pop_back();
+  }
+  if (ids_.empty()) write_minute();
+  return true;
+}
+
+bool Redo::choose_minute() {
+  oldest_.bind(1, std::string_view("tier_1m")).bind(2, fold_.frontier_s());
+  const bool found = oldest_.step();
+  const auto bucket_s = oldest_.integer(0);
+  oldest_.reset();
+  if (!found) return false;
+  points_.clear();
+  and_next_.clear();
+  series_of_.bind(1, bucket_s).bind(2, std::int64_t{series_max});
+  while (series_of_.step()) {
+    const auto id = series_of_.integer(0);
+    if (id < 1 || id >= rules_.end()) {
+      series_of_.reset();
+      database_.fail_damaged("dirty series " + std::to_string(id) + ", which is not there");
+    }
+    points_[static_cast<std::uint32_t>(id)];
+    and_next_[static_cast<std::uint32_t>(id)] = series_of_.integer(1) != 0;
+  }
+  series_of_.reset();
+  minute_s_ = bucket_s;
+  done_ = fold_.done();
+  find_batches();
+  return true;
+}
+
+/// The first batch committed at this time or later. Their ids and times ascend together.
+std::int64_t Redo::batch_at(std::int64_t committed_ns) {
+  std::int64_t low = 0, high = done_ + 1;  // ids; the answer is in [low, high]
+  while (low < high) {
+    const auto middle = low + (high - low) / 2;
+    committed_.bind(1, middle);
+    const bool found = committed_.step();
+    const auto id = committed_.integer(0), at = committed_.integer(1);
+    committed_.reset();
+    if (!found || id > done_ || at >= committed_ns)
+      high = middle;
+    else
+      low = id + 1;
+  }
+  return low;
+}
+
+void Redo::find_batches() {
+  const auto from_ns = *minute_s_ * second_ns, to_ns = from_ns + tier_.width_ns();
+  std::set<std::int64_t> ids;
+  const auto last = batch_at(to_ns + late_ns);
+  for (auto id = batch_at(from_ns - future_ns); id < last && id <= done_; ++id) ids.insert(id);
+  odd_.bind(1, to_ns).bind(2, from_ns).bind(3, done_);
+  while (odd_.step()) ids.insert(odd_.integer(0));
+  odd_.reset();
+  ids_.assign(ids.rbegin(), ids.rend());
+}
+
+void Redo::take(std::span<const std::byte> blob) {
+  const BatchView view(blob);
+  for (auto& [series, points] : points_) {
+    const auto* column = view.find(series);
+    for (std::uint32_t i = 0; column && i < column->count; ++i) {
+      const auto time_ns = column->time_ns(i);
+      if (bucket_start(time_ns, tier_.width_ns()) == *minute_s_ * second_ns) points.push_back({time_ns, column->value(i)});
+    }
+  }
+}
+
+void Redo::write_minute() {
+  Transaction transaction(database_);
+  const bool gone = expired("batches", *minute_s_);
+  for (const auto& [series, and_next] : and_next_) {
+    if (!gone) write_series(series, and_next);
+    unmark_.bind(1, std::string_view("tier_1m")).bind(2, *minute_s_).bind(3, std::int64_t{series}).run();
+  }
+  count(gone ? "not_redone" : "redone", static_cast<std::int64_t>(and_next_.size()));
+  transaction.commit();
+  minute_s_.reset();
+}
+
+void Redo::write_series(std::uint32_t series, bool and_next) {
+  const auto& rule = rules_.of(series);
+  auto& points = points_[series];
+  if (points.empty()) return;  // they were in a damaged batch
+  std::stable_sort(points.begin(), points.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
+  const auto start_ns = *minute_s_ * second_ns;
+  const auto before = rule.ordered() ? last_before(*minute_s_, series, rule.hold_ns) : std::nullopt;
+  replace(*minute_s_, series, roll_up(rule.aggregation, points, before, start_ns, start_ns + tier_.width_ns()));
+  if (rule.ordered() && and_next) fix_next(series, points.back());
+}
+
+/// The buckets up to the next one with samples carry `last`, and that one begins with it.
+void Redo::fix_next(std::uint32_t series, Point last) {
+  const auto& rule = rules_.of(series);
+  latest_.bind(1, std::int64_t{series});
+  const auto latest_ns = latest_.step() ? latest_.integer(0) : last.time_ns - 1;
+  latest_.reset();
+  if (latest_ns < last.time_ns) {
+    latest_row_.bind(1, std::int64_t{series}).bind(2, last.time_ns).bind(3, last.value).run();
+    fold_.forget();
+  }
+  const auto width = tier_.width_s();
+  for (auto bucket_s = *minute_s_ + width; bucket_s < fold_.frontier_s(); bucket_s += width) {
+    const bool holds = last.time_ns + rule.hold_ns >= bucket_s * second_ns;
+    const auto row = tier_.find(bucket_s, series);
+    if (row && row->count > 0) {
+      mark("tier_1m", bucket_s, series);
+      return;
+    }
+    const auto bucket_ns = bucket_s * second_ns;
+    if (holds && rule.carries)
+      replace(bucket_s, series, roll_up(rule.aggregation, {}, last, bucket_ns, bucket_ns + tier_.width_ns()));
+    else if (!holds)
+      return;
+  }
+}
+
+std::optional<Point> Redo::last_before(std::int64_t bucket_s, std::uint32_t series, std::int64_t hold_ns) {
+  const auto width = tier_.width_s();
+  const auto bucket_ns = bucket_s * second_ns;
+  for (auto at_s = bucket_s - width; (at_s + width) * second_ns + hold_ns > bucket_ns; at_s -= width) {
+    last_of_.bind(1, at_s).bind(2, std::int64_t{series});
+    std::optional<Point> found;
+    if (last_of_.step()) found = {at_s * second_ns + last_of_.integer(0), last_of_.real(1)};
+    last_of_.reset();
+    if (found) return found->time_ns + hold_ns >= bucket_ns ? found : std::nullopt;
+  }
+  return {};
+}
+
+void Redo::replace(std::int64_t bucket_s, std::uint32_t series, const Rollup& row) {
+  const auto& rule = rules_.of(series);
+  tier_.replace(bucket_s, series, rule.aggregation, row, rule.interval_ns);
+  const auto above = read_progress(database_, "tier_5m");
+  if (bucket_s < above.frontier_s || (bucket_s < above.next_frontier_s && series < above.series))
+    mark("tier_5m", bucket_start(bucket_s, 300), series);
+}
+
+void Redo::mark(const std::string& tier, std::int64_t bucket_s, std::uint32_t series) {
+  mark_.bind(1, std::string_view(tier)).bind(2, bucket_s).bind(3, std::int64_t{series}).run();
+}
+
+bool Redo::redo_wide(const std::string& tier, Widen& widen, std::int64_t width_s, Budget& budget) {
+  const auto progress = read_progress(database_, tier);
+  Transaction transaction(database_);
+  std::int64_t redone = 0, gone = 0;
+  const auto below = width_s == 300 ? "tier_1m" : "tier_5m";
+  for (;;) {
+    oldest_.bind(1, std::string_view(tier)).bind(2, progress.next_frontier_s);
+    const bool found = oldest_.step();
+    const auto bucket_s = oldest_.integer(0), series = oldest_.integer(1);
+    oldest_.reset();
+    if (!found || budget.spent()) break;
+    if (series < 1 || series >= rules_.end()) database_.fail_damaged("dirty series " + std::to_string(series) + ", which is not there");
+    const bool is_gone = expired(below, bucket_s);
+    if (!is_gone) widen.redo(bucket_s, static_cast<std::uint32_t>(series));
+    unmark_.bind(1, std::string_view(tier)).bind(2, bucket_s).bind(3, series).run();
+    ++(is_gone ? gone : redone);
+  }
+  if (redone + gone == 0) return false;
+  count("redone", redone);
+  count("not_redone", gone);
+  transaction.commit();
+  return true;
+}
+
+void Redo::count(const char* kind, std::int64_t buckets) {
+  if (buckets > 0) anomaly_.bind(1, std::string_view(kind)).bind(2, buckets).bind(3, ring::clock_ns(CLOCK_REALTIME)).run();
+}
+
+/// Whether what the bucket was made from may be deleted already.
+bool Redo::expired(const std::string& job, std::int64_t bucket_s) {
+  return bucket_s < database_.query_integer("SELECT expired FROM progress WHERE job = '" + job + "'");
+}
+
+}  // namespace ringdown
