@@ -51,9 +51,9 @@ void add_times(std::vector<StateTime>& states, const std::vector<StateTime>& mor
 }
 
 void take_time(std::vector<StateTime>& states, double state, std::int64_t ns) {
-  auto at = find(states, state);
-  if (at != states.end() && at->state != state) at = find(states, nan);
-  if (at != states.end()) at->ns = std::max<std::int64_t>(0, at->ns - ns);
+  const auto at = find(states, state);  // or behind where it would be
+  if (at != states.end() && (at->state == state || at->is_other()))
+    at->ns = std::max<std::int64_t>(0, at->ns - ns);
 }
 
 /// What both ways of adding have in common. A carried bucket's `min` and `max` are those of no sample.

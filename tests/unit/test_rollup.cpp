@@ -28,7 +28,7 @@ double next_value(Random& random, Kind kind, double before, int states) {
   if (kind == Kind::counter)
     return random() % 10 == 0 ? static_cast<double>(random() % 5)
                               : before + static_cast<double>(random() % 1000) / 8;
-  if (random() % 3) return before;
+  if (states < 100 && random() % 3) return before;
   return static_cast<double>(static_cast<int>(random() % static_cast<unsigned>(states)) - states / 2);
 }
 
@@ -271,6 +271,17 @@ TEST_CASE("rows of a minute appended equal the row of their samples", "[rollup]"
       CHECK(found.has_value() == (before || !points.empty()));
       if (found) check_same(*found, roll_up(kind, points, before, start, end), points);
     }
+}
+
+TEST_CASE("a bucket without samples changes nothing but the last state", "[rollup]") {
+  auto row = roll_up(Kind::state, Points{{0, 2}, {30, 4}}, std::nullopt, 0, 60);
+  append(Kind::state, row, roll_up(Kind::state, {}, Point{59, 9}, 60, 120));  // a sample that came too late for `row`
+  CHECK(row.count == 2);
+  CHECK(row.min == 2);
+  CHECK(row.max == 4);
+  CHECK(row.first == 2);
+  CHECK(row.last == 9);
+  CHECK(row.last_ns == 30);
 }
 
 TEST_CASE("a counter that falls has grown from zero again", "[rollup]") {
