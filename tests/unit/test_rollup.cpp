@@ -295,6 +295,9 @@ TEST_CASE("a counter that falls has grown from zero again", "[rollup]") {
 TEST_CASE("a sum keeps what plain addition loses, and is infinite for good beyond a double", "[rollup]") {
   const auto sum = [](const Points& points) { return roll_up(Kind::gauge, points, std::nullopt, 0, 60).sum; };
   CHECK(sum({{1, 1}, {2, 1e100}, {3, 1}, {4, -1e100}}) == 2);
+  Points resets{{0, 0}, {1, 1e17}};  // a double has no 1e17 + 1
+  for (int i = 0; i < 16; ++i) resets.insert(resets.end(), {{2, 0}, {2, 1}});
+  CHECK(roll_up(Kind::counter, resets, std::nullopt, 0, 60).increase == 1e17 + 16);
   const Points high{{1, greatest}, {2, greatest}}, low{{3, -greatest}, {4, -greatest}};
   CHECK(sum(high) == inf);
   CHECK(sum({high[0], high[1], low[0], low[1]}) == inf);
