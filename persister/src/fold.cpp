@@ -78,22 +78,22 @@ void Fold::reload() {
 }
 
 bool Fold::run(std::int64_t horizon_ns, Budget& budget) {
-  if (stale_ && progress_.target == progress_.done) reload();
+  if (stale_ && !is_writing_) reload();
   try {
     return slice(horizon_ns, budget);
   } catch (...) {
     stale_ = true;
-    progress_.target = progress_.done;  // what is in memory may be half written
+    is_writing_ = false;  // what is in memory may be half written
     throw;
   }
 }
 
 bool Fold::slice(std::int64_t horizon_ns, Budget& budget) {
-  if (progress_.target > progress_.done && read_through_ < progress_.target) {  // killed while it wrote
+  if (!is_writing_ && progress_.series > 0) {  // killed while it wrote
     if (read(budget)) begin_writing(progress_.next_frontier_s);
     return true;
   }
-  if (progress_.target == progress_.done && !is_writing_) {
+  if (!is_writing_) {
     const bool all_read = read(budget);
     if (!all_read && !is_full()) return true;
     const auto next_s =
@@ -115,7 +115,7 @@ bool Fold::is_full() const {
 
 /// @return whether everything committed is read
 bool Fold::read(Budget& budget) {
-  const bool again = progress_.target > progress_.done;
+  const bool again = progress_.series > 0;  // what was being written
   auto newest = progress_.target;
   if (!again) {
     newest_.step();
@@ -237,8 +237,9 @@ void Fold::begin_writing(std::int64_t next_frontier_s) {
     if (key.series >= progress_.series) writing_.emplace_back(key, std::move(each->second));
     each = rows_.erase(each);
   }
+  // Of two samples with the same time, the one that was from the future came first.
   std::sort(writing_.begin(), writing_.end(), [](const auto& a, const auto& b) {
-    const auto order = [](const Key& key) { return std::tuple(key.series, key.bucket_ns, key.future); };
+    const auto order = [](const Key& key) { return std::tuple(key.series, key.bucket_ns, !key.future); };
     return order(a.first) < order(b.first);
   });
 }
@@ -260,7 +261,8 @@ void Fold::write(Budget& budget) {
   }
   auto moved = progress_;
   moved.series = series;
-  if (series >= end && written_ == writing_.size()) {
+  const bool all_written = series >= end && written_ == writing_.size();
+  if (all_written) {
     moved.done = moved.target;
     moved.frontier_s = moved.next_frontier_s;
     moved.replay = next_replay_;
@@ -269,7 +271,7 @@ void Fold::write(Budget& budget) {
   }
   write_progress(database_, name(), moved);
   transaction.commit();
-  is_writing_ = moved.series > 0 || moved.target > moved.done;
+  is_writing_ = !all_written;
   progress_ = moved;
 }
 
@@ -295,7 +297,7 @@ void Fold::write_series(std::uint32_t series) {
   for (; written_ < writing_.size() && writing_[written_].first.series == series; ++written_) {
     auto& [key, row] = writing_[written_];
     if (ordered && rule.carries && !key.future) carry(series, carried_to_ns, key.bucket_ns);
-    carried_to_ns = key.bucket_ns + tier_.width_ns();
+    if (!key.future) carried_to_ns = key.bucket_ns + tier_.width_ns();
     write_row(key, std::move(row));
   }
   if (ordered && rule.carries) carry(series, carried_to_ns, progress_.next_frontier_s * second_ns);

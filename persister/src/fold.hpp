@@ -49,7 +49,7 @@ class Fold {
   ///                    will come, and the buckets that are still open are written, too
   /// @return whether there is more to do now
   bool run(std::int64_t horizon_ns, Budget& budget);
-  /// What is in memory is read again: a sample that another job has found is the newest of its series.
+  /// What is in memory is read again: it may have begun with another sample than it should.
   void forget() noexcept { stale_ = true; }
 
   const std::string& name() const noexcept { return tier_.name(); }
@@ -57,7 +57,7 @@ class Fold {
   std::int64_t frontier_s() const noexcept { return progress_.frontier_s; }
   /// Batches up to it are in the tier, but while is_writing() some rows have later ones.
   std::int64_t done() const noexcept { return progress_.done; }
-  bool is_writing() const noexcept { return is_writing_ || progress_.target > progress_.done; }
+  bool is_writing() const noexcept { return is_writing_ || progress_.series > 0; }
 
  private:
   struct Key {

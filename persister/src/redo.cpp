@@ -176,6 +176,7 @@ void Redo::fix_next(std::uint32_t series, Point last) {
     else if (!holds)
       return;
   }
+  fold_.forget();  // it may have the next one in memory, begun with another sample
 }
 
 std::optional<Point> Redo::last_before(std::int64_t bucket_s, std::uint32_t series, std::int64_t hold_ns) {
@@ -216,7 +217,7 @@ bool Redo::redo_wide(const std::string& tier, Widen& widen, std::int64_t width_s
     if (!found || budget.spent()) break;
     if (series < 1 || series >= rules_.end()) database_.fail_damaged("dirty series " + std::to_string(series) + ", which is not there");
     const bool is_gone = expired(below, bucket_s);
-    if (!is_gone) widen.redo(bucket_s, static_cast<std::uint32_t>(series));
+    if (!is_gone) widen.make(bucket_s, static_cast<std::uint32_t>(series));
     unmark_.bind(1, std::string_view(tier)).bind(2, bucket_s).bind(3, series).run();
     ++(is_gone ? gone : redone);
   }

@@ -81,10 +81,6 @@ void Widen::make(std::int64_t bucket_s, std::uint32_t series) {
     to_.replace(bucket_s, series, rule.aggregation, *whole, rule.interval_ns);
   else
     to_.erase(bucket_s, series);
-}
-
-void Widen::redo(std::int64_t bucket_s, std::uint32_t series) {
-  make(bucket_s, series);
   if (to_.name() != "tier_5m") return;
   const auto above = read_progress(database_, "tier_1h");
   if (bucket_s < above.frontier_s || (bucket_s < above.next_frontier_s && series < above.series))

@@ -21,15 +21,14 @@ class Widen {
   /// One slice. @param everything  also makes the bucket that is not over yet
   /// @return whether there is more to do now
   bool run(bool everything, Budget& budget);
-  /// Makes one row again. In the caller's transaction.
-  void redo(std::int64_t bucket_s, std::uint32_t series);
+  /// Makes one row, again if need be. In the caller's transaction.
+  void make(std::int64_t bucket_s, std::uint32_t series);
 
   const std::string& name() const noexcept { return to_.name(); }
 
  private:
   bool next_bucket(bool everything);
   std::optional<std::uint32_t> next_series(std::int64_t from_series);
-  void make(std::int64_t bucket_s, std::uint32_t series);
 
   Database& database_;
   TierTable from_, to_;
