@@ -12,6 +12,7 @@
 #include <set>
 
 #include "cli.hpp"
+#include "nearest.hpp"
 #include "query_output.hpp"
 #include "query_read.hpp"
 #include "query_time.hpp"

@@ -4,7 +4,6 @@
 
 #include <optional>
 #include <regex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,8 +45,5 @@ class Selector {
   std::string name_;
   std::vector<Matcher> matchers_;
 };
-
-/// Up to three of `names` that `wanted` may have meant, the most similar first.
-std::vector<std::string> nearest_names(const std::string& wanted, const std::set<std::string>& names);
 
 }  // namespace ringdown

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "nearest.hpp"
 #include "ring/definition.hpp"
 #include "ring/error.hpp"
 #include "selector.hpp"
