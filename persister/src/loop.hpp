@@ -11,6 +11,7 @@
 #include "drain.hpp"
 #include "fold.hpp"
 #include "redo.hpp"
+#include "rules.hpp"
 #include "store.hpp"
 #include "widen.hpp"
 
@@ -30,6 +31,9 @@ struct Settings {
   bool check_after_unclean = true;               // in a thread of its own
   std::chrono::milliseconds slice{5};            // of maintenance, between drains
   bool until_idle = false;
+  Rules rules;
+  double maintenance_share_max = 0.8;            // of the time between two rounds
+  std::string log_level = "info";
 };
 
 /// How long a stop may take, drain, fold and checkpoint together.
