@@ -6,7 +6,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <cstdio>
+
+#include "check_config.hpp"
+#include "config.hpp"
 #include "loop.hpp"
+#include "setting.hpp"
 
 namespace {
 
@@ -15,6 +21,8 @@ Examples:
   ring-persister --ring plant --db /var/lib/ringdown/plant.db
   ring-persister --ring plant --ring test --db metrics.db --commit-ms 250
   ring-persister --ring plant --db metrics.db --until-idle     drain what is there, roll it up, exit
+  ring-persister --config /etc/ringdown/ringdown.toml
+  ring-persister check-config /etc/ringdown/ringdown.toml      say what is wrong with it, or what it means
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.)";
 
@@ -43,53 +51,71 @@ void run(const ringdown::Settings& settings) {
   }
 }
 
+/// --key with dashes.
+std::string flag(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
+/// Every setting that the command line has as well as the configuration file.
+void add_settings(CLI::App& app, ringdown::Settings& settings) {
+  app.add_option("--ring", settings.rings, "A ring to drain, created if it is not there (repeatable)")->type_name("NAME");
+  app.add_option("--db", settings.database, "The database, created if it is not there")->type_name("FILE");
+  for (const auto& setting : ringdown::number_settings()) {
+    const std::string also = setting.key == std::string("durable_within_s") ? "--durable-within," : "";
+    app.add_option_function<std::int64_t>(also + flag(setting.key), [&](std::int64_t n) { setting.set(settings, n); },
+                                          setting.meaning)
+        ->default_str(std::to_string(setting.get(settings)))->check(CLI::Range(setting.min, setting.max));
+  }
+  for (const auto& setting : ringdown::word_settings())
+    app.add_option_function<std::string>(flag(setting.key), [&](const auto& word) { setting.set(settings, word); },
+                                         setting.meaning)
+        ->default_str(setting.get(settings))->check(CLI::IsMember(setting.words));
+  app.add_flag("--any-file-system", settings.store.any_file_system,
+               "Also a database on a file system that is not known to be local");
+  app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
+}
+
+/// What check-config prints.
+std::string checked_config(const std::string& file, const std::string& series) {
+  const auto settings = ringdown::load_config(file);
+  if (series.empty()) return ringdown::config_text(settings);
+  return ringdown::policy_text(settings.rules, ringdown::parse_series(series));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   ringdown::Settings settings;
-  unsigned round_ms = 100, commit_ms = 1000, arena_kib = 256, durable_within_s = 10, wal_mib = 64;
-  std::string level = "info";
+  std::string config, checked, series;
   CLI::App app{"Drains shared-memory rings of metrics into one SQLite database."};
   app.footer(examples);
-  app.add_option("--ring", settings.rings, "A ring to drain, created if it is not there (repeatable)")
-      ->required()->type_name("NAME");
-  app.add_option("--db", settings.database, "The database, created if it is not there")->required()->type_name("FILE");
-  app.add_option("--round-ms", round_ms, "Time from drain to drain, ms")->capture_default_str()->check(CLI::Range(1, 10'000));
-  app.add_option("--commit-ms", commit_ms, "Longest time a drained sample waits for its commit, ms; what a kill of the "
-                 "persister cannot lose in any case, as it stays in the ring")->capture_default_str()->check(CLI::Range(1, 60'000));
-  app.add_option("--commit-records", settings.commit_records, "Most records of one commit")
-      ->capture_default_str()->check(CLI::Range(1, 1'000'000));
-  app.add_option("--durability", settings.store.durability,
-                 "normal: a commit survives a power cut after --durable-within; full: at once, by a sync a commit")
-      ->capture_default_str()->transform(CLI::CheckedTransformer(std::map<std::string, ringdown::Durability>{
-          {"normal", ringdown::Durability::normal}, {"full", ringdown::Durability::full}}));
-  app.add_option("--durable-within", durable_within_s, "With normal: s until a commit survives a power cut")
-      ->capture_default_str()->check(CLI::Range(1, 3600));
-  app.add_option("--wal-mib", wal_mib, "MiB of WAL beyond which a reader that holds it back is reported")
-      ->capture_default_str()->check(CLI::Range(1, 1 << 20));
-  app.add_option("--series-max", settings.series_max, "Most series in the database; samples of further ones are lost")
-      ->capture_default_str();
-  app.add_flag("--any-file-system", settings.store.any_file_system,
-               "Also a database on a file system that is not known to be local");
-  app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
-  app.add_option("--lanes", settings.geometry.lanes, "Lanes of a ring that is created here")->capture_default_str();
-  app.add_option("--lane-records", settings.geometry.lane_records, "Records a lane, a power of two")->capture_default_str();
-  app.add_option("--arena-kib", arena_kib, "KiB of series definitions a lane")->capture_default_str()->check(CLI::Range(4, 65536));
-  app.add_option("--log-level", level, "trace, debug, info, warn or error")->capture_default_str()
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  app.add_option("--config", config, "A configuration, as in ringdown.toml; the other options override it")->type_name("FILE");
+  add_settings(app, settings);
+  auto& check = *app.add_subcommand("check-config", "Says what is wrong with a configuration, or what it means");
+  check.add_option("file", checked, "The configuration")->required()->type_name("FILE");
+  check.add_option("--series", series, "Say what this series gets: 'rtt_ms{wan=\"a\"}'")->type_name("SERIES");
   try {
     app.parse(argc, argv);
+    if (check) {
+      std::fputs(checked_config(checked, series).c_str(), stdout);
+      return 0;
+    }
+    if (!config.empty()) {
+      settings = ringdown::load_config(config);
+      app.parse(argc, argv);  // again: what it says overrides the file
+    }
+    if (settings.rings.empty()) throw CLI::RequiredError("--ring NAME, or rings in the --config FILE,");
+    if (settings.database.empty()) throw CLI::RequiredError("--db FILE, or database in the --config FILE,");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
+  } catch (const std::exception& e) {  // ConfigError, or a --series that is none
+    std::fprintf(stderr, "%s\n", e.what());
+    return 2;
   }
-  settings.round = std::chrono::milliseconds(round_ms);
-  settings.commit_interval = std::chrono::milliseconds(commit_ms);
-  settings.geometry.arena_bytes = arena_kib << 10;
-  settings.store.durable_within = std::chrono::seconds(durable_within_s);
-  settings.wal_bytes_max = std::uint64_t{wal_mib} << 20;
 
   spdlog::set_default_logger(spdlog::stderr_color_st("ring-persister"));
-  spdlog::set_level(spdlog::level::from_str(level));
+  spdlog::set_level(spdlog::level::from_str(settings.log_level));
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGTERM);
