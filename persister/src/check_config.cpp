@@ -31,7 +31,7 @@ std::string rule_text(const Rule& rule) {
 }  // namespace
 
 std::string config_text(const Settings& settings) {
-  const auto& tiers = settings.rules.tiers();
+  const auto& tiers = settings.store.rules.tiers();
   auto text = fmt::format(
       "database  {}\nrings     {}\ntiers    ",
       settings.database.empty() ? "none: give --db" : settings.database,
@@ -40,9 +40,9 @@ std::string config_text(const Settings& settings) {
     text += fmt::format("{} {} {}", i ? "," : "", tier_names[i], age_text(tiers.age_s[i]));
   text += fmt::format("\nsize_max  {}\nrules     {}\n",
                       tiers.size_bytes_max ? size_text(tiers.size_bytes_max) : "none",
-                      settings.rules.rules().empty() ? "none" : "the first that matches");
+                      settings.store.rules.rules().empty() ? "none" : "the first that matches");
   int number = 0;
-  for (const auto& rule : settings.rules.rules())
+  for (const auto& rule : settings.store.rules.rules())
     text += fmt::format("  {}, line {}: {}\n", ++number, rule.line, rule_text(rule));
   return text;
 }

@@ -329,11 +329,11 @@ Settings read(Section top, Settings settings) {
       top.take<double>("maintenance_share_max",
                        "a number from 0.01 to 1.0, with its point and without quotes", is_share)
           .value_or(settings.maintenance_share_max);
-  auto tiers = settings.rules.tiers();
+  auto tiers = settings.store.rules.tiers();
   top.table("tiers", [&](Section& section) { read_tiers(section, tiers); });
-  settings.rules = Rules(tiers, read_rules(top, tiers));
+  settings.store.rules = Rules(tiers, read_rules(top, tiers));
   top.refuse_unknown();
-  if (top.errors().empty()) refuse_unreached(top, settings.rules.rules());
+  if (top.errors().empty()) refuse_unreached(top, settings.store.rules.rules());
   return settings;
 }
 

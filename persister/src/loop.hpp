@@ -11,7 +11,6 @@
 #include "drain.hpp"
 #include "fold.hpp"
 #include "redo.hpp"
-#include "rules.hpp"
 #include "store.hpp"
 #include "widen.hpp"
 
@@ -31,7 +30,6 @@ struct Settings {
   bool check_after_unclean = true;               // in a thread of its own
   std::chrono::milliseconds slice{5};            // of maintenance, between drains
   bool until_idle = false;
-  Rules rules;
   double maintenance_share_max = 0.8;            // of the time between two rounds
   std::string log_level = "info";
 };

@@ -80,7 +80,7 @@ void add_settings(CLI::App& app, ringdown::Settings& settings) {
 std::string checked_config(const std::string& file, const std::string& series) {
   const auto settings = ringdown::load_config(file);
   if (series.empty()) return ringdown::config_text(settings);
-  return ringdown::policy_text(settings.rules, ringdown::parse_series(series));
+  return ringdown::policy_text(settings.store.rules, ringdown::parse_series(series));
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ void Store::open(const std::string& path) {
   if (empty) db.execute(schema::creation);
   db.execute(schema::every_open);
   migrate(version);
+  apply_rules();
   statements_.emplace(db);
   last_commit_ns_ = db.query_integer(
       "SELECT max(through_ns, coalesce((SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1), 0)) FROM durability");
@@ -92,6 +93,19 @@ void Store::migrate(std::int64_t version) {
   }
 }
 
+/// The rules may have changed since the series were stored.
+void Store::apply_rules() {
+  Statement update(*database_, "UPDATE series SET aggregation = ?, on_change = ?, interval_ns = ?, tier_1s = ? WHERE id = ? "
+                               "AND (aggregation, on_change, interval_ns, tier_1s) <> (?1, ?2, ?3, ?4)");
+  Transaction transaction(*database_);
+  for (const auto& row : read_series(*database_)) {
+    const auto policy = options_.rules.of(row.definition);
+    update.bind(1, std::string_view(kind_name(policy.aggregation))).bind(2, std::int64_t{policy.on_change})
+        .bind(3, policy.interval_ns).bind(4, std::int64_t{policy.tier_1s}).bind(5, std::int64_t{row.id}).run();
+  }
+  transaction.commit();
+}
+
 Store::Files Store::files() const noexcept {
   Files out{};
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -103,7 +117,8 @@ Store::Files Store::files() const noexcept {
 }
 
 Store::Statements::Statements(Database& db)
-    : series(db, "INSERT INTO series (id, name, labels, kind, unit, states, aggregation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4)"),
+    : series(db, "INSERT INTO series (id, name, labels, kind, unit, states, aggregation, on_change, interval_ns, tier_1s) "
+             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       producer(db,
                "INSERT INTO producers (id, ring, lane, first_seq, name, pid, pid_namespace, process_start_ns, "
                "claimed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
@@ -163,12 +178,17 @@ void Store::commit(const Batch& batch, Clock::time_point now) {
   for (const auto& row : batch.series) {
     const auto labels = labels_json(row.definition.labels);
     const auto states = nlohmann::json(row.definition.states).dump();
+    const auto policy = options_.rules.of(row.definition);
     s.series.bind(1, std::int64_t{row.id})
         .bind(2, std::string_view(row.definition.name))
         .bind(3, std::string_view(labels))
         .bind(4, std::string_view(kind_name(row.definition.kind)))
         .bind(5, std::string_view(row.definition.unit))
         .bind(6, std::string_view(states))
+        .bind(7, std::string_view(kind_name(policy.aggregation)))
+        .bind(8, std::int64_t{policy.on_change})
+        .bind(9, policy.interval_ns)
+        .bind(10, std::int64_t{policy.tier_1s})
         .run();
   }
   for (const auto& row : batch.producers) {

@@ -13,6 +13,7 @@
 
 #include "batch.hpp"
 #include "database_files.hpp"
+#include "rules.hpp"
 #include "sqlite.hpp"
 
 namespace ringdown {
@@ -28,6 +29,7 @@ struct StoreOptions {
   Durability durability = Durability::normal;
   std::chrono::milliseconds durable_within{10'000};  // with `normal`: a commit survives a power cut after this long
   bool any_file_system = false;
+  Rules rules = {};                                  // say how each series is rolled up: see the series table
   std::int64_t (*wall_ns)() = &realtime_ns;          // what time it is, ns since the epoch: for tests
 };
 
@@ -70,6 +72,7 @@ class Store {
 
   void open(const std::string& path);
   void migrate(std::int64_t version);
+  void apply_rules();
   bool sync_due(Clock::time_point now) const noexcept;
   void note_durable(bool clean);
 

@@ -14,9 +14,9 @@
 #include <sstream>
 #include <thread>
 
-#include "fold.hpp"
 #include "ring/ownership.hpp"
 #include "store.hpp"
+#include "stored.hpp"
 #include "support.hpp"
 
 using Catch::Contains;
@@ -89,11 +89,7 @@ struct Plant : Folder {
   }
 
   static void fold(ringdown::Store& store) {
-    for (const auto& [name, width_s] : {std::pair{"tier_1s", 1}, std::pair{"tier_1m", 60}}) {
-      ringdown::Fold fold(store.database(), name, width_s);
-      while (fold.run(1000) > 0) {
-      }
-    }
+    for (const char* tier : {"tier_1s", "tier_1m"}) support::fold_all(store.database(), tier);
   }
 
   Result run(std::vector<std::string> words, const char* zone = "UTC") const {
@@ -453,7 +449,7 @@ TEST_CASE("what is no database of ours is refused with what was found and a reme
 
   const Plant plant;
   ringdown::Store(plant.db).database().execute("PRAGMA user_version = 99");
-  CHECK_THAT(plant.all({}).err, Contains("schema version 99, this program reads 1; upgrade ring-query"));
+  CHECK_THAT(plant.all({}).err, Contains("schema version 99, this program reads 2; upgrade ring-query"));
 }
 
 TEST_CASE("wrong usage has status 2 and says what was expected", "[query]") {

@@ -18,8 +18,8 @@
 #include <iostream>
 
 #include "catalog.hpp"
-#include "fold.hpp"
 #include "query_read.hpp"
+#include "redo.hpp"
 #include "store.hpp"
 #include "support.hpp"
 
@@ -63,6 +63,30 @@ Batch batch_at(std::int64_t time_s, std::span<const std::uint32_t> series) {
   return batch;
 }
 
+/// Runs a job to its end.
+void run(const std::function<bool(Budget&)>& job) {
+  constexpr int slices_max = 1000;
+  int slices = 0;
+  for (bool more = true; more;) {
+    require(++slices < slices_max, "a job comes to its end");
+    Budget budget{.steps = 100};
+    more = job(budget);
+  }
+}
+void fold(Database& database, const char* tier) {
+  Fold fold(database, tier, 1);
+  run([&](Budget& budget) { return fold.run(Fold::everything, budget); });
+}
+void make_tiers(Database& database) {
+  Fold fold(database, "tier_1m", 60);
+  Widen to_5m(database, "tier_1m", "tier_5m"), to_1h(database, "tier_5m", "tier_1h");
+  Redo redo(database, fold, to_5m, to_1h);
+  run([&](Budget& budget) { return fold.run(Fold::everything, budget); });
+  run([&](Budget& budget) { return redo.run(budget); });
+  run([&](Budget& budget) { return to_5m.run(true, budget); });
+  run([&](Budget& budget) { return to_1h.run(true, budget); });
+}
+
 std::vector<char> valid_database(const std::string& path) {
   {
     Store store(path);
@@ -75,8 +99,8 @@ std::vector<char> valid_database(const std::string& path) {
         batch.producers.push_back({1, 1, 0, 1, {}});
       }
       store.commit(batch);
-      if (i == 8) Fold(store.database(), "tier_1s", 1).run(1'000'000);
-      if (i == 5) Fold(store.database(), "tier_1m", 60).run(1'000'000);
+      if (i == 8) fold(store.database(), "tier_1s");
+      if (i == 5) make_tiers(store.database());
     }
     require(store.database().checkpoint_truncate(), "a valid database can be made");
   }
@@ -209,15 +233,9 @@ class World {
     encode_batch(batch.samples, blob);
     require(std::ranges::equal(last.blob(0), blob), "what was committed can be read back");
     last.reset();
-    fold(store.database(), "tier_1s", 1);
-    fold(store.database(), "tier_1m", 60);
+    fold(store.database(), "tier_1s");
+    make_tiers(store.database());
     store.database().checkpoint_passive();
-  }
-  static void fold(Database& database, const char* tier, std::int64_t width_s) {
-    Fold fold(database, tier, width_s);
-    constexpr int batches_max = 64;
-    int slices = 0;
-    while (fold.run(1) > 0) require(++slices < batches_max, "a fold comes to its end");
   }
   void read(const char* step) const {
     Database database(path_, Database::Access::read_only);

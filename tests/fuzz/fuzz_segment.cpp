@@ -112,12 +112,15 @@ struct World {
   }
   void forget() {
     store.database().execute("BEGIN; DELETE FROM batches; DELETE FROM cursors; DELETE FROM losses; "
-                             "DELETE FROM producers; DELETE FROM tier_1s; DELETE FROM series; COMMIT");
+                             "DELETE FROM producers; DELETE FROM tier_1s; DELETE FROM series; "
+                             "UPDATE progress SET done = 0, replay = 1, target = 0, series = 0, "
+                             "frontier = -9223372036, next_frontier = -9223372036; COMMIT");
+    fold.forget();
   }
 
   std::array<std::unique_ptr<Reader>, 2> readers;
   Store store{support::unique_folder() / "fuzz.db"};
-  Fold fold{store.database(), "tier_1s", 1};
+  Fold fold{store.database(), "tier_1s", 5};
   ring::Writer* writer = ring::Writer::create();
   Poker poker;
 };
@@ -274,7 +277,10 @@ class Execution {
   void commit() {
     committed_ = true;
     world_.store.commit(batch_);
-    world_.fold.run(1'000'000);
+    for (bool more = true; more;) {
+      Budget budget;
+      more = world_.fold.run(Fold::everything, budget);
+    }
     durable_[generation()] = live_;
   }
 

@@ -73,13 +73,6 @@ World::World(std::vector<Series> series) : series_(std::move(series)) {
   for (std::uint32_t id = 1; id <= series_.size(); ++id)
     batch.series.push_back({id, {ring::Kind::gauge, "s" + std::to_string(id), "", {}, {}}});
   store_->commit(batch);
-  for (std::uint32_t id = 1; id <= series_.size(); ++id) {
-    const auto& rule = series_[id - 1].rule;
-    const auto kind = kind_name(rule.aggregation);
-    const bool on_change = rule.carries && rule.hold_ns == hold_ordered_ns;
-    database().execute("UPDATE series SET aggregation = '" + std::string(kind) + "', on_change = " +
-                       std::to_string(on_change) + " WHERE id = " + std::to_string(id));
-  }
 }
 
 World::~World() {
@@ -91,7 +84,18 @@ World::~World() {
 void World::restart() {
   jobs_.reset();
   store_.reset();
-  store_.emplace(folder_ / "m.db", StoreOptions{.wall_ns = [] { return wall_ns(); }});
+  std::vector<Rule> rules;
+  for (std::size_t i = 0; i < series_.size(); ++i) {
+    const auto& rule = series_[i].rule;
+    rules.emplace_back();
+    rules.back().name = "s" + std::to_string(i + 1);
+    rules.back().aggregation = rule.aggregation;
+    rules.back().on_change = rule.carries && rule.hold_ns == hold_ordered_ns;
+  }
+  StoreOptions options;
+  options.wall_ns = [] { return wall_ns(); };
+  options.rules = Rules({}, std::move(rules));
+  store_.emplace(folder_ / "m.db", options);
   jobs_.emplace(store_->database());
 }
 

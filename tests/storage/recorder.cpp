@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::seconds step{61};  // the longest interval of a job is a minute
 constexpr std::int64_t first_ns = 1'700'000'000'000'000'000, interval_ns = 100'000'000;
 
+std::int64_t wall_ns = ringdown::realtime_ns();
+
 }  // namespace
 
 Recorder::Recorder(std::filesystem::path database, std::int64_t first_value)
@@ -22,6 +24,7 @@ Recorder::Recorder(std::filesystem::path database, std::int64_t first_value)
   settings_.database = database_;
   settings_.geometry = {.lanes = 1, .lane_records = 64, .arena_bytes = 4096};
   settings_.checkpoint_pages = 12;
+  settings_.store.wall_ns = [] { return wall_ns; };
   settings_.check_after_unclean = false;  // the watched calls are those of one thread
   for (auto& lane : lanes_) {
     auto geometry = settings_.geometry;
@@ -59,6 +62,7 @@ bool Recorder::start() {
 
 bool Recorder::round() {
   now_ += step;
+  wall_ns += std::chrono::nanoseconds(step).count();
   if (!loop_) return false;
   loop_->round(now_);
   if (loop_->end() != ringdown::Loop::End::gone) return true;
@@ -70,7 +74,7 @@ bool Recorder::round() {
 void Recorder::settle() {
   constexpr int rounds_max = 5;
   for (int i = 0; i < rounds_max && released() != pushed(); ++i) round();
-  round();  // rolls up what came last
+  for (int i = 0; i < rounds_max; ++i) round();  // rolls up what came last
 }
 
 std::vector<double> Recorder::values(const std::string& database, const std::string& lane) {

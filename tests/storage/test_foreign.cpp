@@ -178,6 +178,7 @@ TEST_CASE("a database replaced by an older copy goes on from the copy, and what 
       CHECK(values[i] == static_cast<double>(i < 50 ? i : i + 30));
   }
   CHECK(support::query(f.path, "SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
+  f.recorder.settle();
   CHECK(support::query(f.path, "SELECT sum(count) FROM tier_1s") ==
         support::query(f.path, "SELECT sum(samples) FROM batches"));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "fold.hpp"
 #include "sqlite.hpp"
 #include "store.hpp"
 
@@ -27,6 +28,15 @@ inline std::map<std::string, std::vector<double>> stored_values(const std::strin
     }
   }
   return out;
+}
+
+/// Rolls everything up into one of the tiers that are made from batches.
+inline void fold_all(ringdown::Database& database, const std::string& tier) {
+  ringdown::Fold fold(database, tier, 1);
+  for (bool more = true; more;) {
+    ringdown::Budget budget;
+    more = fold.run(ringdown::Fold::everything, budget);
+  }
 }
 
 inline std::int64_t query(const std::string& path, const std::string& sql) {

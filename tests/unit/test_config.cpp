@@ -47,8 +47,8 @@ void check_equal(const Settings& a, const Settings& b) {
   }
   CHECK(a.store.any_file_system == b.store.any_file_system);
   CHECK(a.maintenance_share_max == b.maintenance_share_max);
-  CHECK(a.rules.tiers() == b.rules.tiers());
-  CHECK(a.rules.rules() == b.rules.rules());
+  CHECK(a.store.rules.tiers() == b.store.rules.tiers());
+  CHECK(a.store.rules.rules() == b.store.rules.rules());
 }
 
 std::vector<std::string> lines(const std::string& text) {
@@ -75,8 +75,8 @@ TEST_CASE("the example has every key, and each can be put to use", "[config]") {
   for (const auto& setting : word_settings())
     CHECK_THAT(full, Contains(std::string("\n") + setting.key + " = "));
   const auto settings = parse(full);
-  CHECK(settings.rules.tiers().size_bytes_max == 10ull << 30);
-  const auto& rules = settings.rules.rules();
+  CHECK(settings.store.rules.tiers().size_bytes_max == 10ull << 30);
+  const auto& rules = settings.store.rules.rules();
   REQUIRE(rules.size() == 3);
   CHECK(rules[0].name == "wanctl_*");
   CHECK(rules[0].labels == ring::Labels{{"tin", "B*"}, {"wan", "spectrum"}});
@@ -97,13 +97,13 @@ TEST_CASE("an empty file changes nothing, and a file changes nothing that it doe
   base.database = "a.db";
   base.rings = {"a", "b"};
   base.series_max = 77;
-  base.rules = Rules(Tiers{{86400, 60, 86400, 86400, 86400}, 1u << 30}, {});
+  base.store.rules = Rules(Tiers{{86400, 60, 86400, 86400, 86400}, 1u << 30}, {});
   const auto settings = parse_config("round_ms = 50\n[tiers]\nraw = \"2d\"", "a.toml", base);
   CHECK(settings.round == std::chrono::milliseconds(50));
   CHECK(settings.database == "a.db");
   CHECK(settings.rings == base.rings);
   CHECK(settings.series_max == 77);
-  CHECK(settings.rules.tiers() == Tiers{{2 * 86400, 60, 86400, 86400, 86400}, 1u << 30});
+  CHECK(settings.store.rules.tiers() == Tiers{{2 * 86400, 60, 86400, 86400, 86400}, 1u << 30});
 }
 
 TEST_CASE("every whole number is taken at both ends of its range and refused beyond", "[config]") {
@@ -162,7 +162,7 @@ TEST_CASE("flags, the path and the share are checked for their type and range", 
 }
 
 TEST_CASE("tiers get ages, and three of them can be off; without 5m there is no 1h", "[config]") {
-  const auto ages = [](const std::string& text) { return parse("[tiers]\n" + text).rules.tiers().age_s; };
+  const auto ages = [](const std::string& text) { return parse("[tiers]\n" + text).store.rules.tiers().age_s; };
   CHECK(ages("raw = \"10m\"\n1s = \"1s\"\n1m = \"1h\"\n5m = \"6h\"\n1h = \"1s\"") ==
         Ages{600, 1, 3600, 21600, 1});
   CHECK(ages("raw = \"forever\"\n1m = \"forever\"")[tier_raw] == forever_s);
@@ -199,7 +199,7 @@ TEST_CASE("an age that is none is refused with examples, and off only where a ti
 }
 
 TEST_CASE("the database's size is limited by a size, not by a number or a few bytes", "[config]") {
-  CHECK(parse("[tiers]\nsize_max = \"500MB\"").rules.tiers().size_bytes_max == 500'000'000);
+  CHECK(parse("[tiers]\nsize_max = \"500MB\"").store.rules.tiers().size_bytes_max == 500'000'000);
   for (const auto* bad : {"500", "\"500\"", "\"10gib\"", "\"1MB\""})
     CHECK_THAT(refusal(std::string("[tiers]\nsize_max = ") + bad),
                Contains("a.toml:2:12: tiers.size_max: found ") && Contains("at least \"16MiB\""));

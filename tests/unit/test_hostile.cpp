@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "drain.hpp"
-#include "fold.hpp"
 #include "ring/producer.hpp"
 #include "store.hpp"
+#include "stored.hpp"
 #include "support.hpp"
 
 using namespace ringdown;
@@ -303,7 +303,7 @@ TEST_CASE("a time stamp at the beginning of time is folded into the earliest buc
   HostileFixture f;
   f.bad->push(f.bad->gauge("value"), 1, std::numeric_limits<std::int64_t>::min());
   f.round();
-  Fold(f.database->database(), "tier_1s", 1).run(1000);
+  support::fold_all(f.database->database(), "tier_1s");
   CHECK(f.query("SELECT sum(count) FROM tier_1s") == 21);
   CHECK(f.query("SELECT min(bucket) FROM tier_1s") < -9'000'000'000);
   CHECK(f.query("SELECT max(bucket) FROM tier_1s") == 0);
