@@ -98,7 +98,7 @@ class Samples : public Source {
 class Rollups : public Source {
  public:
   Rollups(Database& database, const std::string& step)
-      : database_(database), tier_("tier_" + step), width_s_(step == "1s" ? 1 : 60) {
+      : database_(database), tier_("tier_" + step), width_s_(step == "1s" ? 1 : step == "1m" ? 60 : step == "5m" ? 300 : 3600) {
     Statement ends(database,
                    fmt::format("SELECT (SELECT min(bucket) FROM {0}), (SELECT max(bucket) FROM {0}) "
                                "WHERE EXISTS (SELECT 1 FROM {0})",

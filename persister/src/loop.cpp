@@ -9,6 +9,7 @@ namespace {
 constexpr std::chrono::milliseconds backoff_first{100};
 constexpr std::chrono::milliseconds backoff_max{5000};
 constexpr std::int64_t tier_1s_interval_s = 5;    // from writing to writing
+constexpr std::chrono::seconds retention_interval{1};
 constexpr std::chrono::seconds follow_interval{1};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
 constexpr double lane_round = 0.25;               // of a lane: what a round should find at most
@@ -25,6 +26,7 @@ Loop::Loop(const Settings& settings)
       to_5m_(store_.database(), "tier_1m", "tier_5m"),
       to_1h_(store_.database(), "tier_5m", "tier_1h"),
       redo_(store_.database(), to_1m_, to_5m_, to_1h_),
+      retention_(store_.database(), settings.store.rules),
       last_drain_(Clock::now()),
       last_commit_(last_drain_) {
   if (!store_.moved_aside().empty())
@@ -180,15 +182,21 @@ bool Loop::maintain(Clock::time_point now, bool everything) {
 bool Loop::maintain_slice(bool everything) {
   Budget budget{Clock::now() + settings_.slice};
   const auto horizon_ns = everything ? Fold::everything : horizon_ns_;
-  constexpr std::size_t jobs = 5;
+  const auto& age_s = settings_.store.rules.tiers().age_s;
+  constexpr std::size_t jobs = 6;
   for (std::size_t tried = 0; tried < jobs; ++tried) {
     bool more = false;
     switch (std::exchange(turn_, (turn_ + 1) % jobs)) {
       case 0: more = to_1m_.run(horizon_ns, budget); break;
       case 1: more = redo_.run(budget); break;
-      case 2: more = to_5m_.run(everything, budget); break;
-      case 3: more = to_1h_.run(everything, budget); break;
-      case 4: more = to_1s_.run(horizon_ns, budget); break;
+      case 2: more = age_s[tier_5m] > 0 && to_5m_.run(everything, budget); break;
+      case 3: more = age_s[tier_1h] > 0 && to_1h_.run(everything, budget); break;
+      case 4: more = age_s[tier_1s] > 0 && to_1s_.run(horizon_ns, budget); break;
+      case 5:
+        if (const auto now = Clock::now(); now >= retention_due_) {
+          more = retention_.run(settings_.store.wall_ns(), budget);
+          if (!more) retention_due_ = now + retention_interval;
+        }
     }
     if (more) return true;
   }

@@ -11,6 +11,7 @@
 #include "drain.hpp"
 #include "fold.hpp"
 #include "redo.hpp"
+#include "retention.hpp"
 #include "store.hpp"
 #include "widen.hpp"
 
@@ -82,6 +83,8 @@ class Loop {
   Fold to_1s_, to_1m_;
   Widen to_5m_, to_1h_;
   Redo redo_;
+  Retention retention_;
+  Clock::time_point retention_due_{};
   std::size_t turn_ = 0;         // the job that comes next
   Clock::time_point maintenance_retry_{};
   std::int64_t horizon_ns_ = 0;  // what is older is committed

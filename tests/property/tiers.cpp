@@ -66,7 +66,8 @@ void check_equal(ring::Kind kind, const Rollup& found, const Rollup& expected) {
 
 }  // namespace
 
-World::World(std::vector<Series> series) : series_(std::move(series)) {
+World::World(std::vector<Series> series, std::optional<Rules> own_rules)
+    : series_(std::move(series)), rules_(std::move(own_rules)) {
   restart();
   store_->ring_id("r", "g", 1);
   Batch batch;
@@ -94,9 +95,9 @@ void World::restart() {
   }
   StoreOptions options;
   options.wall_ns = [] { return wall_ns(); };
-  options.rules = Rules({}, std::move(rules));
+  options.rules = rules_.value_or(Rules({}, std::move(rules)));
   store_.emplace(folder_ / "m.db", options);
-  jobs_.emplace(store_->database());
+  jobs_.emplace(store_->database(), options.rules);
 }
 
 void World::commit(const std::vector<Sample>& samples) {
@@ -116,6 +117,23 @@ bool World::slice(std::size_t job, std::int64_t horizon_ns, bool everything, std
     case 3: return jobs_->to_5m.run(everything, budget);
     default: return jobs_->to_1h.run(everything, budget);
   }
+}
+
+void World::work(std::int64_t horizon_ns) {
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t job = 0; job < jobs; ++job) more |= slice(job, horizon_ns, false, 1000);
+  }
+}
+
+bool World::retain(std::int64_t now_ns) {
+  bool any = false;
+  for (bool more = true; more; any |= more) {
+    Budget budget{.steps = 1000};
+    more = jobs_->retention.run(now_ns, budget);
+    if (!store_->database().checkpoint_passive()) continue;
+  }
+  return any;
 }
 
 void World::finish() {

@@ -9,6 +9,7 @@
 
 #include "fold.hpp"
 #include "redo.hpp"
+#include "retention.hpp"
 #include "store.hpp"
 #include "support.hpp"
 #include "widen.hpp"
@@ -31,12 +32,17 @@ struct Series {
 /// The jobs that make the tiers, on a store of its own.
 class World {
  public:
-  explicit World(std::vector<Series> series);
+  /// @param rules  by default every series is kept for ever and rolled up as `series` says
+  explicit World(std::vector<Series> series, std::optional<ringdown::Rules> rules = {});
   ~World();
   /// One batch. Keeps its samples for the model.
   void commit(const std::vector<ringdown::Sample>& samples);
   /// One slice of a job. @return whether there is more to do
   bool slice(std::size_t job, std::int64_t horizon_ns, bool everything, std::int64_t steps);
+  /// All jobs but retention until there is no more to do.
+  void work(std::int64_t horizon_ns);
+  /// @return whether it deleted or moved anything
+  bool retain(std::int64_t now_ns);
   /// As a clean stop does.
   void finish();
   /// As after kill -9.
@@ -49,12 +55,13 @@ class World {
 
  private:
   struct Jobs {
-    explicit Jobs(ringdown::Database& db)
+    Jobs(ringdown::Database& db, const ringdown::Rules& rules)
         : to_1s(db, "tier_1s", 5), to_1m(db, "tier_1m", 60), to_5m(db, "tier_1m", "tier_5m"),
-          to_1h(db, "tier_5m", "tier_1h"), redo(db, to_1m, to_5m, to_1h) {}
+          to_1h(db, "tier_5m", "tier_1h"), redo(db, to_1m, to_5m, to_1h), retention(db, rules) {}
     ringdown::Fold to_1s, to_1m;
     ringdown::Widen to_5m, to_1h;
     ringdown::Redo redo;
+    ringdown::Retention retention;
   };
   void check_tier(const std::string& name, std::int64_t width_s);
 
@@ -62,6 +69,7 @@ class World {
   std::optional<ringdown::Store> store_;
   std::optional<Jobs> jobs_;
   std::vector<Series> series_;  // by id - 1
+  std::optional<ringdown::Rules> rules_;
 };
 
 }  // namespace tiers

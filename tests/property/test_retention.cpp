@@ -1,0 +1,146 @@
+// test_retention.cpp: nothing is deleted that the next tier lacks, and the file stays as small as what is kept.
+#include <catch2/catch.hpp>
+
+#include "tiers.hpp"
+
+using namespace ringdown;
+using tiers::second_ns;
+using tiers::World;
+
+namespace {
+
+constexpr std::int64_t day_s = 86'400;
+constexpr std::int64_t start_ns = 1'700'000'000 * second_ns;
+
+std::vector<tiers::Series> gauges(std::size_t count) { return std::vector<tiers::Series>(count); }
+
+Rules keep(Ages age_s, std::uint64_t size_bytes_max = 0, std::vector<Rule> rules = {}) {
+  return {Tiers{age_s, size_bytes_max}, std::move(rules)};
+}
+
+/// `seconds` of one sample every `step_s` of each series, up to now.
+std::vector<Sample> samples(std::uint32_t series, std::int64_t seconds, std::int64_t step_s) {
+  std::vector<Sample> out;
+  for (auto at_s = seconds; at_s > 0; at_s -= step_s)
+    for (std::uint32_t id = 1; id <= series; ++id)
+      out.push_back({tiers::wall_ns() - at_s * second_ns + 7, static_cast<double>(at_s % 97) / 8 + id, id});
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("over a month the file is flat behind the first horizon and no sample goes before its rollup",
+          "[retention][property]") {
+  tiers::wall_ns() = start_ns;
+  World world(gauges(6), keep({day_s, 900, 3 * day_s, 8 * day_s, forever_s}));
+  std::int64_t pushed = 0, pages_day_10 = 0, pages_most = 0;
+  for (int hour = 0; hour < 30 * 24; ++hour) {
+    tiers::wall_ns() += 3600 * second_ns;
+    const auto batch = samples(6, 3600, 30);
+    pushed += static_cast<std::int64_t>(batch.size());
+    world.commit(batch);
+    world.work(tiers::wall_ns());
+    world.retain(tiers::wall_ns());
+    const auto pages = world.query("PRAGMA page_count");
+    if (hour == 10 * 24) pages_day_10 = pages;
+    if (hour > 10 * 24) pages_most = std::max(pages_most, pages);
+  }
+  constexpr double kept_for_ever_pages = 20 * 24 * 6 * 100 / 4096.0;  // tier_1h's rows of 20 days
+  CHECK(static_cast<double>(pages_most) < 1.05 * static_cast<double>(pages_day_10) + kept_for_ever_pages);
+  CHECK(world.query("SELECT (max(committed_ns) - min(committed_ns)) / 3600000000000 FROM batches") <= 24);
+  CHECK(world.query("SELECT max(bucket) - min(bucket) FROM tier_1m") < 3 * day_s + 3600);
+  CHECK(world.query("SELECT max(bucket) - min(bucket) FROM tier_5m") < 8 * day_s + 2 * 3600);
+  world.finish();
+  CHECK(world.query("SELECT sum(count) FROM tier_1h") == pushed);
+}
+
+TEST_CASE("whatever its age, nothing is deleted that is not rolled up", "[retention]") {
+  tiers::wall_ns() = start_ns;
+  World world(gauges(2), keep({600, 60, 3600, 6 * 3600, forever_s}));
+  world.commit(samples(2, 7200, 10));
+  const auto far_ns = start_ns + 1000 * day_s * second_ns;
+  CHECK_FALSE(world.retain(far_ns));
+  CHECK(world.query("SELECT sum(samples) FROM batches") == 1440);
+
+  for (bool more = true; more;) more = world.slice(0, 0, true, 1000);  // tier_1s alone is not enough
+  world.retain(far_ns);
+  CHECK(world.query("SELECT sum(samples) FROM batches") == 1440);
+
+  for (bool more = true; more;) more = world.slice(1, 0, true, 1000);
+  world.retain(far_ns);
+  CHECK(world.query("SELECT count(*) FROM batches") == 0);
+  CHECK(world.query("SELECT sum(count) FROM tier_1m") == 1440);  // 5m is not made yet
+
+  for (bool more = true; more;) more = world.slice(3, 0, true, 1000);
+  world.retain(far_ns);
+  CHECK(world.query("SELECT count(*) FROM tier_1m") == 0);
+  CHECK(world.query("SELECT sum(count) FROM tier_5m") == 1440);
+  world.finish();
+  world.retain(far_ns);
+  CHECK(world.query("SELECT count(*) FROM tier_5m") == 0);
+  CHECK(world.query("SELECT sum(count) FROM tier_1h") == 1440);
+}
+
+TEST_CASE("a bucket that waits to be made again keeps what it is made from", "[retention]") {
+  tiers::wall_ns() = start_ns;
+  World world(gauges(1), keep({600, 60, 3600, 6 * 3600, forever_s}));
+  world.commit(samples(1, 7200, 10));
+  world.finish();
+  const auto early_s = world.query("SELECT min(bucket) FROM tier_5m");
+  world.database().execute("INSERT INTO dirty VALUES ('tier_5m', " + std::to_string(early_s) + ", 1, 0)");
+  const auto rows = world.query("SELECT count(*) FROM tier_1m");
+  world.retain(start_ns + 1000 * day_s * second_ns);
+  CHECK(world.query("SELECT count(*) FROM tier_1m") == rows);
+  world.finish();
+  world.retain(start_ns + 1000 * day_s * second_ns);
+  CHECK(world.query("SELECT count(*) FROM tier_1m") == 0);
+}
+
+TEST_CASE("beyond the database's size raw samples go first, and the file shrinks to what is left", "[retention]") {
+  tiers::wall_ns() = start_ns;
+  constexpr std::uint64_t size_bytes_max = 1 << 20;
+  World world(gauges(8), keep({forever_s, forever_s, forever_s, forever_s, forever_s}, size_bytes_max));
+  std::int64_t pushed = 0;
+  for (int i = 0; i < 300; ++i) {
+    tiers::wall_ns() += 60 * second_ns;
+    auto batch = samples(8, 60, 1);
+    for (auto& s : batch) s.value += static_cast<double>((s.time_ns ^ s.series * 2654435761) % 1000003) * 1e-9;
+    pushed += static_cast<std::int64_t>(batch.size());
+    world.commit(batch);
+    for (std::size_t job = 1; job < World::jobs; ++job)
+      for (bool more = true; more;) more = world.slice(job, tiers::wall_ns(), false, 1000);
+  }
+  world.slice(0, 0, true, 1'000'000);
+  for (bool more = true; more;) more = world.slice(0, 0, true, 1'000'000);
+  CHECK(world.query("PRAGMA page_count") * 4096 > 4 << 20);
+  const auto minutes = world.query("SELECT count(*) FROM tier_1m");
+  world.retain(tiers::wall_ns());
+  const auto used = world.query("PRAGMA page_count") - world.query("PRAGMA freelist_count");
+  CHECK(used * 4096 <= static_cast<std::int64_t>(size_bytes_max));
+  CHECK(static_cast<double>(world.query("PRAGMA page_count")) <= 1.1 * static_cast<double>(used));
+  CHECK(world.query("SELECT count(*) FROM batches") <= 1);  // what is not folded yet
+  CHECK(world.query("SELECT count(*) FROM tier_1m") == minutes);
+  world.finish();
+  CHECK(world.query("SELECT sum(count) FROM tier_1h") == pushed);
+}
+
+TEST_CASE("a rule's ages are its series' own", "[retention]") {
+  tiers::wall_ns() = start_ns;
+  Rule brief;
+  brief.name = "s2";
+  brief.age_s[tier_1m] = 3600;
+  World world(gauges(3), keep({600, 60, day_s, 10 * day_s, forever_s}, 0, {brief}));
+  for (int hour = 0; hour < 30; ++hour) {
+    tiers::wall_ns() += 3600 * second_ns;
+    world.commit(samples(3, 3600, 20));
+    world.work(tiers::wall_ns());
+    world.retain(tiers::wall_ns());
+  }
+  const auto hours = [&](int series) {
+    return world.query("SELECT (max(bucket) - min(bucket)) / 3600 FROM tier_1m WHERE series = " + std::to_string(series));
+  };
+  CHECK(hours(1) >= 22);
+  CHECK(hours(3) == hours(1));
+  CHECK(hours(2) <= 1);
+  CHECK(world.query("SELECT count(*) FROM tier_5m WHERE series = 2") == world.query("SELECT count(*) FROM tier_5m WHERE series = 1"));
+}
