@@ -22,9 +22,10 @@ std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
 }  // namespace
 
 Progress read_progress(Database& database, const std::string& job) {
-  Statement row(database, "SELECT done, replay, target, series, frontier, next_frontier FROM progress WHERE job = '" + job + "'");
+  Statement row(database, "SELECT done, replay, target, series, frontier, next_frontier, expired FROM progress WHERE job = '" + job + "'");
   if (!row.step()) database.fail_damaged("no progress row of " + job + "; its samples would be counted again");
-  Progress out{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5)};
+  Progress out{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5),
+               row.integer(6)};
   constexpr std::int64_t time_max_s = 9'223'372'036;
   if (out.target < out.done || out.next_frontier_s < out.frontier_s || out.replay > out.target + 1 ||
       out.frontier_s < -time_max_s || out.next_frontier_s > time_max_s + 3600)
@@ -53,6 +54,10 @@ Fold::Fold(Database& database, const std::string& tier, std::int64_t interval_s)
       damaged_(database, "INSERT OR IGNORE INTO damaged_batches VALUES (?, ?, ?, ?)"),
       anomaly_(database, "INSERT INTO anomalies (kind, count, last_ns) VALUES (?, ?, ?) "
                          "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_ns = excluded.last_ns") {
+  if (tier_.has_detail()) {
+    wider_.emplace_back(database, "tier_5m");
+    wider_.emplace_back(database, "tier_1h");
+  }
   reload();
 }
 
@@ -246,7 +251,11 @@ void Fold::begin_writing(std::int64_t next_frontier_s) {
 
 void Fold::write(Budget& budget) {
   Transaction transaction(database_);
-  if (tier_.has_detail()) wide_ = read_progress(database_, "tier_5m");
+  if (tier_.has_detail()) {
+    expired_s_ = read_progress(database_, name()).expired_s;
+    wide_ = read_progress(database_, "tier_5m");
+    widest_ = read_progress(database_, "tier_1h");
+  }
   const auto end = rules_.end();
   auto series = static_cast<std::uint32_t>(progress_.series);
   for (; series < end && !budget.spent(); ++series) {
@@ -316,6 +325,7 @@ void Fold::carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns)
   for (auto bucket_ns = std::max(from_ns, bucket_start(latest->time_ns, width) + width);
        bucket_ns < to_ns && before(rule, latest, bucket_ns); bucket_ns += width) {
     const auto bucket_s = bucket_ns / second_ns;
+    if (is_expired(bucket_s)) continue;
     const auto row = roll_up(rule.aggregation, {}, latest, bucket_ns, bucket_ns + width);
     if (!tier_.insert(bucket_s, series, rule.aggregation, row, rule.interval_ns)) {
       const auto known = tier_.find(bucket_s, series);  // an older value was carried there, or a sample is early
@@ -330,6 +340,7 @@ void Fold::write_row(const Key& key, Row made) {
   const auto& rule = rules_.of(key.series);
   const auto bucket_s = key.bucket_ns / second_ns;
   const auto row = std::move(made.row).finish();
+  if (is_expired(bucket_s)) return merge_wide(bucket_s, key.series, row);
   if (!tier_.insert(bucket_s, key.series, tier_.has_detail() ? rule.aggregation : plain, row, rule.interval_ns))
     merge(key, row, made.disordered);
   if (!tier_.has_detail()) return;
@@ -352,6 +363,38 @@ void Fold::merge(const Key& key, const Rollup& later, bool disordered) {
   extend(kind, *whole, later, key.bucket_ns + tier_.width_ns());
   tier_.replace(bucket_s, key.series, kind, *whole, rule.interval_ns);
   if (ordered && !in_order) mark_dirty(bucket_s, key.series);
+}
+
+/// Whether rows that tier_5m's is made from may be deleted.
+bool Fold::is_expired(std::int64_t bucket_s) const noexcept {
+  return tier_.has_detail() && bucket_start(bucket_s, 300) < expired_s_;
+}
+
+/// Adds late samples to the finest tier that still has their time; how a counter grew and how long a state held in it
+/// cannot be mended any more.
+void Fold::merge_wide(std::int64_t bucket_s, std::uint32_t series, const Rollup& row) {
+  const auto& rule = rules_.of(series);
+  const auto hour_s = bucket_start(bucket_s, 3600);
+  const bool in_5m = hour_s >= wide_.expired_s;
+  auto& table = wider_[in_5m ? 0 : 1];
+  const auto& progress = in_5m ? wide_ : widest_;
+  const auto at_s = bucket_start(bucket_s, table.width_s());
+  const bool kept = at_s < progress.frontier_s && at_s >= progress.expired_s;
+  if (kept) {
+    auto whole = table.find(at_s, series);
+    if (whole)
+      extend(rule.aggregation, *whole, row, (at_s + table.width_s()) * second_ns);
+    else
+      whole = row;
+    table.replace(at_s, series, rule.aggregation, *whole, rule.interval_ns);
+    if (in_5m && hour_s < widest_.next_frontier_s)
+      dirty_.bind(1, std::string_view("tier_1h")).bind(2, hour_s).bind(3, std::int64_t{series}).run();
+  }
+  const auto now_ns = ring::clock_ns(CLOCK_REALTIME);
+  if (!kept)
+    anomaly_.bind(1, std::string_view("too_late")).bind(2, row.count).bind(3, now_ns).run();
+  else if (rule.ordered())
+    anomaly_.bind(1, std::string_view("not_redone")).bind(2, std::int64_t{1}).bind(3, now_ns).run();
 }
 
 /// tier_5m may have been made without this row.

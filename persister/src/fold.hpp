@@ -4,7 +4,8 @@
 // latter, from a minute ahead on, do not wait for their time. All four are in the tier's progress row, which moves in
 // the transactions that write rows. Reading is ahead of that: rows whose bucket is still open are kept in memory, and
 // after a restart they are made again from the batches since `replay`. So a row is written once, when its bucket is
-// over, and merged only with samples that come later than that. Writing goes series by series, and `series` says how
+// over, and merged only with samples that come later than that. A sample so late that retention has begun to delete its
+// time goes into the finest tier that has it still, so that counts are conserved. Writing goes series by series, and `series` says how
 // far: the job can be left or killed between any two.
 //
 // What a counter grew and how long a state held depends on the sample before. A sample older than the newest of its
@@ -29,6 +30,7 @@ namespace ringdown {
 struct Progress {
   std::int64_t done = 0, replay = 1, target = 0, series = 0;
   std::int64_t frontier_s = 0, next_frontier_s = 0;
+  std::int64_t expired_s = 0;  // only read; retention moves it
 };
 /// Throws a SqliteError that is_damage() if there is none.
 Progress read_progress(Database& database, const std::string& job);
@@ -95,6 +97,8 @@ class Fold {
   void merge(const Key& key, const Rollup& row, bool disordered);
   void mark_dirty(std::int64_t bucket_s, std::uint32_t series);
   void mark_wide(std::int64_t bucket_s, std::uint32_t series);
+  bool is_expired(std::int64_t bucket_s) const noexcept;
+  void merge_wide(std::int64_t bucket_s, std::uint32_t series, const Rollup& row);
   void reload();
   void finish_writing();
   std::optional<Point>& at(std::vector<std::optional<Point>>& points, std::uint32_t series);
@@ -113,7 +117,9 @@ class Fold {
   std::vector<std::pair<Key, Row>> writing_;        // being written, by series and bucket
   std::size_t written_ = 0;
   std::int64_t next_replay_ = 1;
-  Progress wide_;                                   // of tier_5m
+  std::vector<TierTable> wider_;                    // tier_5m and tier_1h
+  Progress wide_, widest_;                          // theirs
+  std::int64_t expired_s_ = 0;                      // of this tier
   std::vector<std::optional<Point>> latest_;        // by series: newest sample read
   std::vector<std::optional<Point>> stored_;        // and newest sample in the tier
   std::vector<Point> points_;

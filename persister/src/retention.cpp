@@ -147,7 +147,8 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
 /// Rows of buckets before it are in the next tier, if there is one, with all that came late so far.
 std::int64_t Retention::made_s(const Table& table) {
   auto made = read_progress(database_, table.name).frontier_s;
-  if (!table.next.empty()) made = std::min(made, read_progress(database_, table.next).frontier_s);
+  if (!table.next.empty())  // and these buckets are over: a stop makes the next tier's before that
+    made = bucket_start(std::min(made, read_progress(database_, table.next).frontier_s), table.next_width_s);
   for (const auto* tier : {&table.name, &table.next}) {
     Statement dirty(database_, "SELECT bucket FROM dirty WHERE tier = ? ORDER BY bucket LIMIT 1");
     dirty.bind(1, std::string_view(*tier));

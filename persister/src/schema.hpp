@@ -221,10 +221,9 @@ CREATE INDEX batches_odd ON batches (min_ns, max_ns)
 
 -- What should not happen to a well-kept clock.
 CREATE TABLE anomalies (
-  kind TEXT PRIMARY KEY,       -- late, future: samples; redone, not_redone: buckets; clock_step: steps
+  kind TEXT PRIMARY KEY,       -- late, future, too_late (in no tier): samples; redone, not_redone: buckets
   count INTEGER NOT NULL,
-  last_ns INTEGER NOT NULL,    -- when it was noticed last
-  last_size_ns INTEGER         -- clock_step: how far, forward > 0
+  last_ns INTEGER NOT NULL     -- when it was noticed last
 ) STRICT, WITHOUT ROWID;
 
 DROP VIEW metrics;

@@ -118,7 +118,6 @@ std::int64_t Database::query_integer(const std::string& sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.integer(0) : 0;
 }
-std::int64_t Database::last_rowid() const noexcept { return sqlite3_last_insert_rowid(handle_.get()); }
 std::int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_.get()); }
 bool Database::in_transaction() const noexcept { return !sqlite3_get_autocommit(handle_.get()); }
 

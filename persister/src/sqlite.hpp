@@ -66,7 +66,6 @@ class Database {
 
   void execute(const std::string& sql);
   std::int64_t query_integer(const std::string& sql);
-  std::int64_t last_rowid() const noexcept;
   std::int64_t changes() const noexcept;
   bool in_transaction() const noexcept;
   /// Moves what it can of the WAL into the file. @return pages left in the WAL that are not in the file yet

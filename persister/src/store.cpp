@@ -37,6 +37,13 @@ const char* loss_name(ring::abi::Loss reason) {
   return "unknown";
 }
 
+namespace {
+
+constexpr std::int64_t series_id_max = 1 << 24;              // a damaged one costs memory: see Catalog, encode_batch
+constexpr std::int64_t row_id_max = std::int64_t{1} << 53;  // of what is numbered one by one
+
+}  // namespace
+
 Store::Store(const std::string& path, const StoreOptions& options) : options_(options), lock_(path) {
   if (!options.any_file_system) require_local_file_system(path);
   try {
@@ -78,6 +85,9 @@ void Store::open(const std::string& path) {
   statements_.emplace(db);
   last_commit_ns_ = db.query_integer(
       "SELECT max(through_ns, coalesce((SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1), 0)) FROM durability");
+  last_batch_ = db.query_integer("SELECT max(coalesce((SELECT max(id) FROM batches), 0), coalesce((SELECT max(target) FROM "
+                                 "progress WHERE job IN ('tier_1s', 'tier_1m')), 0))");
+  if (last_batch_ < 0 || last_batch_ > row_id_max) db.fail_damaged("batch " + std::to_string(last_batch_));
   was_unclean_ = db.query_integer("SELECT clean FROM durability") == 0;
   db.execute("UPDATE durability SET clean = 0");
 }
@@ -125,7 +135,7 @@ Store::Statements::Statements(Database& db)
       loss(db,
            "INSERT INTO losses (ring, lane, producer, reason, count, first_seq, last_seq, time_ns) "
            "VALUES (?, ?, nullif(?, 0), ?, ?, ?, ?, ?)"),
-      batch(db, "INSERT INTO batches (committed_ns, min_ns, max_ns, samples, blob) VALUES (?, ?, ?, ?, ?)"),
+      batch(db, "INSERT INTO batches (id, committed_ns, min_ns, max_ns, samples, blob) VALUES (?, ?, ?, ?, ?, ?)"),
       cursor(db,
              "INSERT INTO cursors (ring, lane, next_seq, producer, stored, lost, duplicates, ledger) "
              "VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?) ON CONFLICT (ring, lane) DO UPDATE SET "
@@ -134,9 +144,6 @@ Store::Statements::Statements(Database& db)
       durable(db, "UPDATE durability SET through_ns = ?, clean = ?") {}
 
 namespace {
-
-constexpr std::int64_t series_id_max = 1 << 24;              // a damaged one costs memory: see Catalog, encode_batch
-constexpr std::int64_t row_id_max = std::int64_t{1} << 53;  // of what is numbered one by one
 
 std::int64_t integer(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -217,14 +224,13 @@ void Store::commit(const Batch& batch, Clock::time_point now) {
   if (!batch.samples.empty()) {
     const auto [first, last] = std::minmax_element(
         batch.samples.begin(), batch.samples.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
-    s.batch.bind(1, committed_ns)
-        .bind(2, first->time_ns)
-        .bind(3, last->time_ns)
-        .bind(4, static_cast<std::int64_t>(batch.samples.size()))
-        .bind(5, std::span<const std::byte>(blob_))
+    s.batch.bind(1, last_batch_ + 1)
+        .bind(2, committed_ns)
+        .bind(3, first->time_ns)
+        .bind(4, last->time_ns)
+        .bind(5, static_cast<std::int64_t>(batch.samples.size()))
+        .bind(6, std::span<const std::byte>(blob_))
         .run();
-    // Behind the greatest of all ids SQLite gives any that is free, and a fold would never come to it.
-    if (database_->last_rowid() > row_id_max) database_->fail_damaged("batch " + std::to_string(database_->last_rowid()));
   }
   for (const auto& row : batch.cursors)
     s.cursor.bind(1, row.ring)
@@ -239,6 +245,7 @@ void Store::commit(const Batch& batch, Clock::time_point now) {
   // SQLite shows this row to readers only once the WAL is synced up to it.
   if (sync) s.durable.bind(1, committed_ns).bind(2, std::int64_t{0}).run();
   transaction.commit();
+  if (!batch.samples.empty()) ++last_batch_;
   last_commit_ns_ = committed_ns;
   if (sync)
     unsynced_since_.reset();

@@ -86,6 +86,7 @@ class Store {
   };
   std::optional<Statements> statements_;
   std::vector<std::byte> blob_;
+  std::int64_t last_batch_ = 0;                        // its id; never used again, also once it is deleted
   std::int64_t last_commit_ns_ = 0;                    // committed_ns of the newest batch
   std::optional<Clock::time_point> unsynced_since_;    // when the oldest commit was made that is not synced
   bool was_unclean_ = false;

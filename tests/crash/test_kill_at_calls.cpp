@@ -84,8 +84,7 @@ TEST_CASE("killed at any system call of its life the persister loses and doubles
   CHECK(kept + overwritten == accepted);
   if (mode == ring::abi::Mode::drop_newest) CHECK(overwritten == 0);
   CHECK(support::query(database, "SELECT coalesce(sum(count), 0) FROM losses") == refused + overwritten);
-  CHECK(support::query(database, "SELECT sum(count) FROM tier_1s") == kept);
-  CHECK(support::query(database, "SELECT sum(count) FROM tier_1m") == kept);
+  CHECK(support::query(database, "SELECT sum(count) FROM tier_1h") == kept);
   CHECK(support::query(database, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'") == 1);
   WARN(kills << " kills among " << whole << " stops of a life; " << accepted << " accepted (" << overwritten
              << " overwritten), " << refused << " refused");

@@ -50,8 +50,7 @@ TEST_CASE("until-idle drains what is there, rolls it up and exits 0", "[persiste
   const auto run = support::run(f.command({"--until-idle"}));
   INFO(run.output);
   CHECK(run.status == 0);
-  CHECK(support::query(f.database, "SELECT count FROM tier_1s") == 1000);
-  CHECK(support::query(f.database, "SELECT count FROM tier_1m") == 1000);
+  CHECK(support::query(f.database, "SELECT count FROM tier_1h") == 1000);
   CHECK(support::run(f.command({"--until-idle"})).status == 0);
   CHECK(support::query(f.database, "SELECT sum(samples) FROM batches") == 1000);
 }
