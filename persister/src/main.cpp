@@ -13,6 +13,7 @@
 #include "config.hpp"
 #include "loop.hpp"
 #include "setting.hpp"
+#include "verify.hpp"
 
 namespace {
 
@@ -23,8 +24,10 @@ Examples:
   ring-persister --ring plant --db metrics.db --until-idle     drain what is there, roll it up, exit
   ring-persister --config /etc/ringdown/ringdown.toml
   ring-persister check-config /etc/ringdown/ringdown.toml      say what is wrong with it, or what it means
+  ring-persister verify --db metrics.db                        prove that no sample was lost or counted twice
 
-Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.)";
+Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.
+Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.)";
 
 /// One Loop after the other, until one is done.
 void run(const ringdown::Settings& settings) {
@@ -95,8 +98,15 @@ int main(int argc, char** argv) {
   auto& check = *app.add_subcommand("check-config", "Says what is wrong with a configuration, or what it means");
   check.add_option("file", checked, "The configuration")->required()->type_name("FILE");
   check.add_option("--series", series, "Say what this series gets: 'rtt_ms{wan=\"a\"}'")->type_name("SERIES");
+  std::string verified;
+  bool json = false, quiet = false;
+  auto& verify = *app.add_subcommand("verify", "Proves that no sample was lost or counted twice on its way into the tiers");
+  verify.add_option("--db", verified, "The database; a persister may be writing it")->required()->type_name("FILE");
+  verify.add_flag("--json", json, "What was found, as JSON");
+  verify.add_flag("--quiet", quiet, "Say nothing when all holds");
   try {
     app.parse(argc, argv);
+    if (verify) return ringdown::verify_command(verified, json, quiet);
     if (check) {
       std::fputs(checked_config(checked, series).c_str(), stdout);
       return 0;

@@ -103,6 +103,8 @@ void World::restart() {
 void World::commit(const std::vector<Sample>& samples) {
   Batch batch;
   batch.samples = samples;
+  stored_ += samples.size();
+  batch.cursors.push_back({.ring = 1, .lane = 0, .next_seq = stored_ + 1, .stored = stored_});
   store_->commit(batch);
   for (const auto& s : samples) series_[s.series - 1].points.push_back({s.time_ns, s.value});
 }

@@ -70,6 +70,7 @@ class World {
   std::optional<Jobs> jobs_;
   std::vector<Series> series_;  // by id - 1
   std::optional<ringdown::Rules> rules_;
+  std::uint64_t stored_ = 0;
 };
 
 }  // namespace tiers
