@@ -172,7 +172,7 @@ bool check_progress(Database& database, Verified::Check& out) try {
   for (const auto* job : {"tier_1s", "tier_1m"}) {
     ++out.rows;
     const auto at = read_progress(database, job);
-    if (at.target > newest)
+    if (newest > 0 && at.target > newest)
       out.find(
           fmt::format("progress {} done: {}, target: {}, expected up to {}, the newest batch; later ones "
                       "would be skipped",
