@@ -45,9 +45,9 @@ value), or both. Several are a union; none means every series.
 --last counts back from now, not from the newest sample. Times are unix seconds (fractions allowed), now, now-1h,
 2026-11-24T10:00:00Z, or local time: "2026-11-24 10:00". Durations: ms s m h d w, and sums such as 1h30m.
 The range has --from in it and --to not; of a tier, the buckets that overlap it.
---step raw gives the samples up to the last commit, in the order of commits and sorted by time within each. 1s and
-1m give the rollups: count, min, mean (of gauges), max, first, last and sum; they follow the samples by a few
-seconds, and the newest bucket still grows.
+--step raw gives the samples up to the last commit, in the order of commits and sorted by time within each. 1s, 1m,
+5m and 1h give the rollups: count, min, mean (of gauges), max, first, last and sum, of buckets that are over (1s
+follows the samples by up to 10 seconds). A row with count 0 has the state that held on.
 --format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
 digit of a number. json is one object per line (JSON lines). No rows are no output.
 
@@ -213,9 +213,9 @@ int main(int argc, char** argv) {
   app.add_option("--to", options.to, "Up to this time, which is not included (default: to the end)")
       ->type_name("TIME")
       ->excludes(last);
-  app.add_option("--step", options.step, "raw, 1s or 1m")
+  app.add_option("--step", options.step, "raw, 1s, 1m, 5m or 1h")
       ->capture_default_str()
-      ->check(CLI::IsMember({"raw", "1s", "1m"}));
+      ->check(CLI::IsMember({"raw", "1s", "1m", "5m", "1h"}));
   app.add_option("--format", options.format, "table, csv or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "csv", "json"}));

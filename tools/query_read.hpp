@@ -50,7 +50,7 @@ class Source {
   virtual void read(Query& query, Writer& writer) = 0;
 };
 
-/// `step` is raw for samples, or a tier's name: 1s or 1m.
+/// `step` is raw for samples, or a tier's name: 1s, 1m, 5m or 1h.
 std::unique_ptr<Source> make_source(Database& database, const std::string& step);
 
 }  // namespace ringdown
