@@ -9,7 +9,9 @@
 
 #include "check.hpp"
 #include "ring/error.hpp"
+#include "schema.hpp"
 #include "store.hpp"
+#include "stored.hpp"
 #include "support.hpp"
 
 using namespace ringdown;
@@ -264,4 +266,29 @@ TEST_CASE("ids and kinds that nobody has given are damage", "[store]") {
   next.series.clear();
   CHECK_THROWS_WITH(store.commit(next), Catch::Contains("batch 9223372036854775807"));
   CHECK(db.query_integer("SELECT count(*) FROM batches") == 1);
+}
+
+TEST_CASE("a database of schema version 1 is brought up to date, and goes on where it was", "[store]") {
+  const auto path = (support::unique_folder() / "m.db").string();
+  constexpr std::int64_t minute_ns = 60'000'000'000;
+  std::vector<std::byte> blob;
+  encode_batch(std::vector<Sample>{{minute_ns, 1, 1}, {minute_ns + 5, 3, 1}}, blob);
+  {
+    Database db(path, Database::Access::read_write_create);
+    db.execute(std::string(schema::creation) + schema::every_open + schema::version_1);
+    db.execute("PRAGMA application_id = " + std::to_string(schema::application_id) + "; PRAGMA user_version = 1");
+    db.execute("INSERT INTO series VALUES (1, 'a_total', '{}', 'counter', '', '[]')");
+    Statement batch(db, "INSERT INTO batches VALUES (1, 2, 1, 2, 2, ?)");
+    batch.bind(1, std::span<const std::byte>(blob)).run();
+    db.execute("INSERT INTO tier_1m VALUES (60, 1, 2, 4, 1, 3, 1, 3, 0, 5); UPDATE progress SET batch = 1");
+  }
+  Store store(path);
+  auto& db = store.database();
+  CHECK(db.query_integer("PRAGMA user_version") == schema::version);
+  CHECK(db.query_integer("SELECT aggregation = 'counter' FROM series") == 1);
+  Batch batch;
+  batch.samples = {{minute_ns * 2, 7, 1}};
+  store.commit(batch);
+  support::fold_all(db, "tier_1m");
+  CHECK(db.query_integer("SELECT group_concat(bucket || ':' || count, ' ') = '60:2 120:1' FROM tier_1m") == 1);
 }
