@@ -94,6 +94,7 @@ show "sqlite3 -header -column $db 'SELECT * FROM metrics LIMIT 5'"
 
 title "Is every sample accounted for?"
 reconcile
+show "$bin/ring-persister verify --db $db"
 
 title "What to try next"
 cat <<NEXT
