@@ -25,6 +25,8 @@ Recorder::Recorder(std::filesystem::path database, std::int64_t first_value)
   settings_.geometry = {.lanes = 1, .lane_records = 64, .arena_bytes = 4096};
   settings_.checkpoint_pages = 12;
   settings_.store.wall_ns = [] { return wall_ns; };
+  constexpr auto kept = ringdown::forever_s;  // the samples are of another year
+  settings_.store.rules = {ringdown::Tiers{{kept, kept, kept, kept, kept}, 0}, {}};
   settings_.check_after_unclean = false;  // the watched calls are those of one thread
   for (auto& lane : lanes_) {
     auto geometry = settings_.geometry;
