@@ -7,7 +7,12 @@ if [[ $# -lt 1 ]]; then
 fi
 
 daemon=
-end_daemon() { [[ -z $daemon ]] || { kill "$daemon" && wait "$daemon"; } || true; }
+shopt -s nullglob
+waits_before=(/dev/shm/lttng-ust-wait-*)
+end_daemon() {
+  [[ -z $daemon ]] || { kill "$daemon" && wait "$daemon"; } || true
+  ((${#waits_before[@]})) || rm -f /dev/shm/lttng-ust-wait-*  # made by LTTng-UST, which leaves them
+}
 trap end_daemon EXIT
 
 if ! command -v lttng-sessiond > /dev/null; then

@@ -140,6 +140,9 @@ bool Fold::read(Budget& budget) {
     }
     try {
       take(id, batches_.integer(1), batches_.blob(3));
+    } catch (const SqliteError&) {  // not the batch's fault
+      batches_.reset();
+      throw;
     } catch (const std::runtime_error& e) {
       spdlog::error("database {}: batch {}: {}; {} is made without its samples", database_.path(), id, e.what(), name());
       damaged_batches_.push_back({id, batches_.integer(2), e.what()});

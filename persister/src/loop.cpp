@@ -88,7 +88,9 @@ std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   look_for_damage();
   if (!all_drained && trouble_.empty()) return now;
   if (everything && !more && trouble_.empty()) return {};
-  while (more && Clock::now() < next) more = maintain(now, everything);
+  const auto share = settings_.until_idle ? 1.0 : settings_.maintenance_share_max;
+  const auto until = now + std::chrono::duration_cast<Clock::duration>((next - now) * share);
+  while (more && Clock::now() < until) more = maintain(now, everything);
   const bool in_a_hurry = settings_.until_idle && trouble_.empty();
   return in_a_hurry ? now : next;
 }
