@@ -14,96 +14,14 @@
 #include <sstream>
 #include <thread>
 
+#include "query_plant.hpp"
 #include "ring/ownership.hpp"
-#include "store.hpp"
-#include "stored.hpp"
-#include "support.hpp"
 
 using Catch::Contains;
 using ringdown::Sample;
 using support::read_file;
+using namespace plant;
 namespace fs = std::filesystem;
-
-namespace {
-
-constexpr std::int64_t second_ns = 1'000'000'000;
-constexpr std::int64_t start_s = 1'764'000'000;  // 2025-11-24 16:00:00 UTC
-constexpr std::int64_t start_ns = start_s * second_ns;
-
-struct Folder {
-  fs::path path = support::unique_folder();
-  ~Folder() { fs::remove_all(path); }
-};
-
-struct Result {
-  int status;
-  std::string out, err;
-};
-
-/// Runs the program with its outputs apart, in a time zone.
-Result query(const Folder& folder, std::vector<std::string> words, const char* zone = "UTC",
-             const fs::path& out = {}) {
-  words.insert(words.begin(), RING_QUERY_PATH);
-  const auto out_path = out.empty() ? folder.path / "out" : out;
-  support::Child child([&]() -> int {
-    ::setenv("TZ", zone, 1);
-    ::dup2(::open(out_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 1);
-    ::dup2(::open((folder.path / "err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
-    std::vector<char*> arguments;
-    for (auto& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    ::execv(arguments[0], arguments.data());
-    return 127;
-  });
-  const int status = child.wait();
-  return {status, out.empty() ? read_file(out_path) : "", read_file(folder.path / "err")};
-}
-
-std::vector<ringdown::SeriesRow> plant_series() {
-  return {{1, {ring::Kind::gauge, "rtt_ms", "ms", {{"wan", "spectrum"}}, {}}},
-          {2, {ring::Kind::state, "link_state", "", {{"wan", "spectrum"}}, {"UP", "DOWN, \"hard\""}}},
-          {3, {ring::Kind::counter, "bytes_total", "B", {{"path", "a\\b"}}, {}}},
-          {4, {ring::Kind::gauge, "load", "", {}, {}}}};
-}
-
-/// Two commits, the first not in time order, folded into both tiers.
-struct Plant : Folder {
-  std::string db = (path / "plant.db").string();
-
-  Plant() {
-    ringdown::Store store(db);
-    ringdown::Batch batch;
-    batch.series = plant_series();
-    batch.samples = {{start_ns + 500'000'000, 12.5, 1},
-                     {start_ns + 250'000'000, 0.1, 1},
-                     {start_ns + 250'000'000, 1, 2},
-                     {start_ns + 999'999'999, 1e15 + 0.125, 3},
-                     {start_ns + second_ns, 0.1 + 0.2, 1}};
-    store.commit(batch);
-    batch.clear();
-    batch.samples = {{start_ns + 61 * second_ns, 0, 2},
-                     {start_ns + 61 * second_ns + 1, 7, 2},
-                     {start_ns + 62 * second_ns, -4, 4}};
-    store.commit(batch);
-    fold(store);
-  }
-
-  static void fold(ringdown::Store& store) {
-    for (const char* tier : {"tier_1s", "tier_1m"}) support::fold_all(store.database(), tier);
-  }
-
-  Result run(std::vector<std::string> words, const char* zone = "UTC") const {
-    words.insert(words.begin(), {"--db", db});
-    return query(*this, std::move(words), zone);
-  }
-  /// Everything, from the beginning.
-  Result all(std::vector<std::string> words) const {
-    words.insert(words.end(), {"--from", "0"});
-    return run(std::move(words));
-  }
-};
-
-}  // namespace
 
 TEST_CASE("raw samples come as a table, sorted within a commit, states by name", "[query]") {
   const auto r = Plant().all({});
@@ -497,81 +415,4 @@ TEST_CASE("control characters in labels never reach a terminal", "[query]") {
   store.commit(batch);
   CHECK_THAT(query(folder, {"--db", db, "--from", "0"}).out,
              Contains("load{a=\"?[2J\\n\xc3\xa9\"}      1\n"));
-}
-
-namespace {
-
-/// More output than a pipe holds.
-struct Long : Folder {
-  std::string db = (path / "long.db").string();
-  ringdown::Store store{db};
-  fs::path pipe = path / "pipe";
-
-  Long() {
-    ringdown::Batch batch;
-    batch.series = {{1, {ring::Kind::gauge, "load", "", {}, {}}}};
-    for (int commit = 0; commit < 10; ++commit) {
-      batch.samples.clear();
-      for (int i = 0; i < 5000; ++i)
-        batch.samples.push_back({start_ns + (commit * 5000 + i) * second_ns / 50, double(i), 1});
-      store.commit(batch);
-      batch.series.clear();
-    }
-    ::mkfifo(pipe.c_str(), 0600);
-  }
-};
-
-bool wait_for(const std::function<bool()>& condition) {
-  for (int i = 0; i < 1000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  return condition();
-}
-
-}  // namespace
-
-TEST_CASE("a reader that stands still does not keep the WAL from being emptied", "[query]") {
-  for (const auto* step : {"raw", "1s"}) {
-    Long data;
-    Plant::fold(data.store);
-    const int end = ::open(data.pipe.c_str(), O_RDWR | O_CLOEXEC);  // both ends: neither waits for the other
-    ::fcntl(end, F_SETPIPE_SZ, 4096);
-    support::Child child({"/bin/sh", "-c",
-                          std::string("exec ") + RING_QUERY_PATH + " --db " + data.db + " --from 0 --step " +
-                              step + " --format json > " + data.pipe.string()});
-    int waiting = 0;
-    CHECK(wait_for([&] { return ::ioctl(end, FIONREAD, &waiting) == 0 && waiting > 0; }));
-    CHECK(child.running());
-    ringdown::Batch batch;
-    batch.samples = {{start_ns, 1, 1}};
-    data.store.commit(batch);
-    CHECK(data.store.database().checkpoint_truncate());
-    CHECK(child.running());
-    ::close(end);
-  }
-}
-
-TEST_CASE("a reader that goes away ends the program quietly, also where SIGPIPE was ignored", "[query]") {
-  for (const auto handler : {SIG_DFL, SIG_IGN}) {
-    Long data;
-    const auto error = data.path / "err";
-    support::Child child([&]() -> int {
-      ::signal(SIGPIPE, handler);
-      const auto command = std::string("exec ") + RING_QUERY_PATH + " --db " + data.db +
-                           " --from 0 --format csv > " + data.pipe.string() + " 2> " + error.string();
-      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-      return 127;
-    });
-    const int end = ::open(data.pipe.c_str(), O_RDONLY | O_CLOEXEC);
-    char text[100];
-    CHECK(::read(end, text, sizeof text) > 0);
-    ::close(end);
-    CHECK(child.wait() == 128 + SIGPIPE);
-    CHECK(read_file(error) == "");
-  }
-}
-
-TEST_CASE("output that cannot be written is an error", "[query]") {
-  const Plant plant;
-  const auto r = query(plant, {"--db", plant.db, "--from", "0"}, "UTC", "/dev/full");
-  CHECK(r.err == "ring-query: write standard output: No space left on device\n");
-  CHECK(r.status == 1);
 }
