@@ -249,7 +249,7 @@ void push_to_nothing(benchmark::State& state) {
   for (auto _ : state) {
     Pusher pusher;
     if (!pusher.attached()) return state.SkipWithError("the producer found no lane");
-    const ring::Consumer consumer(pusher.ring(), Pusher::geometry());
+    ring::Consumer consumer(pusher.ring(), Pusher::geometry());
     report.start();
     pusher.start();
     auto last_ns = now_ns();
@@ -309,7 +309,8 @@ void fold(benchmark::State& state, const char* tier) {
   for (auto _ : state) {
     Folder folder;
     Store store(folder.database());
-    ringdown::Fold job(store.database(), tier, 1);
+    ringdown::SeriesRules rules(store.database());
+    ringdown::Fold job(store.database(), rules, tier, 1);
     wall = 0;
     for (std::size_t second = 0; second < seconds; ++second) {
       make_batch(batch, second * second_samples, second_samples);

@@ -133,12 +133,12 @@ void flat_out(benchmark::State& state) {
     const auto segment = ring::Segment::open(ring.name);
     const auto lane = segment.lane(one->lane());
     measure(state, ring, producers, [&](Clock::time_point end) {
-      std::int64_t pushed = 0, time_ns = 1'700'000'040'000'000'000;
-      for (std::size_t cycle = 0; Clock::now() < end; ++cycle, time_ns += 50'000'000) {
+      std::int64_t pushed = 0;
+      for (std::size_t cycle = 0; Clock::now() < end; ++cycle) {
         while (one->sequence() + bench::series_count >
                ring::words::load(lane.header->tail, std::memory_order_acquire) + lane.capacity)
           ::sched_yield();
-        pushed += static_cast<std::int64_t>(one->push_many(time_ns, series, bench::cycle_values(cycle)));
+        pushed += static_cast<std::int64_t>(one->push_many(one->now_ns(), series, bench::cycle_values(cycle)));
       }
       return pushed;
     });

@@ -30,11 +30,11 @@ class Lane {
       : Lane("ring-bench-" + std::to_string(::getpid()), records, clock) {}
 
   ring::Producer& producer() noexcept { return producer_; }
-  const ring::Consumer& consumer() const noexcept { return consumer_; }
+  ring::Consumer& consumer() noexcept { return consumer_; }
   ring::Series series(std::size_t i) const noexcept { return series_[i]; }
   std::span<const ring::Series> series() const noexcept { return series_; }
   std::uint32_t records() const noexcept { return consumer_.segment().geometry().lane_records; }
-  void release() const noexcept { consumer_.release(0, producer_.sequence()); }
+  void release() noexcept { consumer_.release(0, producer_.sequence()); }
 
  private:
   Lane(const std::string& ring, std::uint32_t records, ring::Clock clock)
@@ -188,7 +188,7 @@ BENCHMARK(push_inert)->Name("push/inert");
 /// A reader on another CPU that takes records up to a given sequence, and frees them.
 class Reader {
  public:
-  explicit Reader(const ring::Consumer& consumer) : consumer_(consumer), thread_([this] { run(); }) {}
+  explicit Reader(ring::Consumer& consumer) : consumer_(consumer), thread_([this] { run(); }) {}
   ~Reader() {
     stop_ = true;
     thread_.join();
@@ -218,7 +218,7 @@ class Reader {
     benchmark::DoNotOptimize(sum.value);
   }
 
-  const ring::Consumer& consumer_;
+  ring::Consumer& consumer_;
   std::atomic<std::uint64_t> allowed_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;

@@ -40,8 +40,13 @@ struct Scratch {
   std::vector<std::uint32_t> first;   // by series: the place of its next sample
   std::vector<std::uint32_t> stamp;   // by place: index of its time stamp
   std::vector<std::int64_t> times_ns; // the time stamps
-  std::vector<std::byte> packed;
+  std::vector<std::byte> packed, frame;  // only grow: what is added is set to zero first
 };
+
+template <class T>
+void grow(std::vector<T>& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+}
 
 std::runtime_error damaged(const std::string& why) { return std::runtime_error("batch blob: " + why); }
 
@@ -75,13 +80,12 @@ struct Header {
 };
 static_assert(sizeof(Header) == header_bytes);
 
-std::vector<std::byte> unpack(std::span<const std::byte> frame, std::size_t expected) {
-  std::vector<std::byte> out(expected);
-  const auto size = ZSTD_decompress(out.data(), out.size(), frame.data(), frame.size());
+void unpack(std::span<const std::byte> frame, std::size_t expected, std::vector<std::byte>& out) {
+  grow(out, expected);
+  const auto size = ZSTD_decompress(out.data(), expected, frame.data(), frame.size());
   if (ZSTD_isError(size)) throw damaged(std::string("cannot be unpacked: ") + ZSTD_getErrorName(size));
   if (size != expected)
     throw damaged(std::to_string(size) + " bytes unpacked, its header says " + std::to_string(expected));
-  return out;
 }
 
 }  // namespace
@@ -91,7 +95,7 @@ void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob)
     throw std::length_error("batch of " + std::to_string(samples.size()) + " samples; at most " +
                             std::to_string(batch_samples_max));
   thread_local Scratch scratch;
-  auto& [context, first, stamp, times_ns, packed] = scratch;
+  auto& [context, first, stamp, times_ns, packed, frame] = scratch;
 
   // Counting sort by series.
   std::uint32_t id_max = 0;
@@ -99,7 +103,7 @@ void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob)
   first.assign(std::size_t{id_max} + 1, 0);
   for (const auto& sample : samples) ++first[sample.series];
   const auto values_bytes = samples.size() * sizeof(double);
-  packed.resize(values_bytes + varint_bytes_max * (4 * samples.size()));
+  grow(packed, values_bytes + varint_bytes_max * (4 * samples.size()));
   auto* at = packed.data() + values_bytes;
   std::uint32_t series = 0, last_id = 0, sum = 0;
   for (std::uint32_t id = 0; id <= id_max; ++id) {
@@ -111,7 +115,7 @@ void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob)
     sum += count;
     ++series;
   }
-  stamp.resize(samples.size());
+  grow(stamp, samples.size());
   times_ns.clear();
   for (const auto& sample : samples) {
     if (times_ns.empty() || times_ns.back() != sample.time_ns) times_ns.push_back(sample.time_ns);
@@ -134,11 +138,11 @@ void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob)
   }
 
   const auto unpacked_bytes = static_cast<std::size_t>(at - packed.data());
-  blob.resize(header_bytes + ZSTD_compressBound(unpacked_bytes));
-  const auto size = ZSTD_compressCCtx(context.get(), blob.data() + header_bytes, blob.size() - header_bytes,
+  grow(frame, header_bytes + ZSTD_compressBound(unpacked_bytes));
+  const auto size = ZSTD_compressCCtx(context.get(), frame.data() + header_bytes, frame.size() - header_bytes,
                                       packed.data(), unpacked_bytes, level);
   if (ZSTD_isError(size)) throw std::runtime_error(std::string("pack a batch: ") + ZSTD_getErrorName(size));
-  blob.resize(header_bytes + size);
+  blob.assign(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(header_bytes + size));
   Header header{magic,
                 0,
                 series,
@@ -150,7 +154,9 @@ void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob)
   std::memcpy(blob.data(), &header, sizeof header);
 }
 
-BatchView::BatchView(std::span<const std::byte> blob) {
+void BatchView::read(std::span<const std::byte> blob) {
+  columns_.clear();
+  samples_ = 0;
   if (blob.size() < header_bytes) throw damaged(std::to_string(blob.size()) + " bytes, fewer than a header");
   Header header;
   std::memcpy(&header, blob.data(), sizeof header);
@@ -161,10 +167,10 @@ BatchView::BatchView(std::span<const std::byte> blob) {
       header.unpacked_bytes > samples * sizeof(double) + numbers * varint_bytes_max)
     throw damaged("sizes that no batch has");
 
-  unpacked_ = unpack(blob.subspan(header_bytes), header.unpacked_bytes);
+  unpack(blob.subspan(header_bytes), header.unpacked_bytes, unpacked_);
   const auto values_bytes = samples * sizeof(double);
-  if (unpacked_.size() < values_bytes) throw damaged("its contents end too early");
-  Reader reader(unpacked_.data() + values_bytes, unpacked_.data() + unpacked_.size());
+  if (header.unpacked_bytes < values_bytes) throw damaged("its contents end too early");
+  Reader reader(unpacked_.data() + values_bytes, unpacked_.data() + header.unpacked_bytes);
   columns_.resize(header.series);
   constexpr std::uint64_t id_max = std::numeric_limits<std::uint32_t>::max();
   std::uint64_t id = 0, sum = 0;
@@ -179,10 +185,10 @@ BatchView::BatchView(std::span<const std::byte> blob) {
     sum += count;
   }
   if (sum != samples) throw damaged("samples without a series");
-  std::vector<std::int64_t> stamps(header.stamps);
+  grow(stamps_, header.stamps);
   std::uint64_t time = 0;
-  for (auto& stamp : stamps) stamp = static_cast<std::int64_t>(time = reader.zigzag(time));
-  times_.resize(samples);
+  for (std::uint32_t i = 0; i < header.stamps; ++i) stamps_[i] = static_cast<std::int64_t>(time = reader.zigzag(time));
+  grow(times_, samples);
   std::uint64_t first_stamp = 0;
   std::size_t place = 0;
   for (auto& column : columns_) {
@@ -191,11 +197,12 @@ BatchView::BatchView(std::span<const std::byte> blob) {
     auto stamp = first_stamp = reader.zigzag(first_stamp);
     for (std::uint32_t i = 0; i < column.count; ++i, ++place) {
       if (i > 0) stamp += reader.varint();
-      if (stamp >= stamps.size()) throw damaged("a time stamp that is not there");
-      times_[place] = stamps[stamp];
+      if (stamp >= header.stamps) throw damaged("a time stamp that is not there");
+      times_[place] = stamps_[stamp];
     }
   }
   if (!reader.at_end()) throw damaged("something behind its contents");
+  samples_ = header.samples;
 }
 
 const BatchView::Column* BatchView::find(std::uint32_t series) const noexcept {

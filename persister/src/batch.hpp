@@ -96,8 +96,11 @@ void encode_batch(std::span<const Sample> samples, std::vector<std::byte>& blob)
 /// A checked and unpacked blob.
 class BatchView {
  public:
-  /// Throws std::runtime_error saying what is wrong unless magic, checksum, sizes and contents hold.
-  explicit BatchView(std::span<const std::byte> blob);
+  BatchView() = default;
+  explicit BatchView(std::span<const std::byte> blob) { read(blob); }
+  /// Another blob, in the memory of the one before. Throws std::runtime_error saying what is wrong unless magic,
+  /// checksum, sizes and contents hold; the view may then only be read into again.
+  void read(std::span<const std::byte> blob);
 
   /// One series. Valid as long as its BatchView.
   struct Column {
@@ -114,14 +117,15 @@ class BatchView {
   };
 
   std::uint32_t series() const noexcept { return static_cast<std::uint32_t>(columns_.size()); }
-  std::uint32_t samples() const noexcept { return static_cast<std::uint32_t>(times_.size()); }
+  std::uint32_t samples() const noexcept { return samples_; }
   const Column& column(std::uint32_t index) const noexcept { return columns_[index]; }
   /// nullptr when the series is not in the batch. O(log series)
   const Column* find(std::uint32_t series) const noexcept;
 
  private:
-  std::vector<std::byte> unpacked_;
-  std::vector<std::int64_t> times_;
+  std::uint32_t samples_ = 0;
+  std::vector<std::byte> unpacked_;             // this and the next: and perhaps more behind what is used
+  std::vector<std::int64_t> times_, stamps_;
   std::vector<Column> columns_;
 };
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t grace_ns = 2 * second_ns;    // from a sample to its commit, when nothing is wrong
+constexpr std::int64_t grace_ns = second_ns;        // from a sample to its commit, when nothing is wrong
 constexpr std::size_t rows_max = 1 << 15;           // in memory before their interval is over
 constexpr ring::Kind plain{};                       // of tiers without detail
 
@@ -40,11 +40,11 @@ void write_progress(Database& database, const std::string& job, const Progress& 
       .bind(6, p.next_frontier_s).run();
 }
 
-Fold::Fold(Database& database, const std::string& tier, std::int64_t interval_s)
+Fold::Fold(Database& database, SeriesRules& rules, const std::string& tier, std::int64_t interval_s)
     : database_(database),
       tier_(database, tier),
       interval_s_(std::max(interval_s, tier_.width_s())),
-      rules_(database),
+      rules_(rules),
       batches_(database, "SELECT id, committed_ns, samples, blob FROM batches WHERE id > ? AND id <= ? ORDER BY id"),
       newest_(database, "SELECT max(id) FROM batches"),
       latest_row_(database, "INSERT INTO latest (series, time_ns, value) VALUES (?, ?, ?) "
@@ -155,8 +155,8 @@ bool Fold::read(Budget& budget) {
 }
 
 void Fold::take(std::int64_t batch, std::int64_t committed_ns, std::span<const std::byte> blob) {
-  const BatchView view(blob);
-  for (std::uint32_t c = 0; c < view.series(); ++c) take_column(batch, plus(committed_ns, future_ns), view.column(c));
+  view_.read(blob);
+  for (std::uint32_t c = 0; c < view_.series(); ++c) take_column(batch, plus(committed_ns, future_ns), view_.column(c));
 }
 
 void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const BatchView::Column& column) {
@@ -242,13 +242,13 @@ void Fold::begin_writing(std::int64_t next_frontier_s) {
       ++each;
       continue;
     }
-    if (key.series >= progress_.series) writing_.emplace_back(key, std::move(each->second));
-    each = rows_.erase(each);
+    auto row = rows_.extract(each++);
+    if (row.key().series >= progress_.series) writing_.push_back(std::move(row));
   }
   // Of two samples with the same time, the one that was from the future came first.
   std::sort(writing_.begin(), writing_.end(), [](const auto& a, const auto& b) {
     const auto order = [](const Key& key) { return std::tuple(key.series, key.bucket_ns, !key.future); };
-    return order(a.first) < order(b.first);
+    return order(a.key()) < order(b.key());
   });
 }
 
@@ -267,7 +267,7 @@ void Fold::write(Budget& budget) {
         series = end;
         break;
       }
-      series = std::max(series, writing_[written_].first.series);
+      series = std::max(series, writing_[written_].key().series);
     }
     write_series(series);
   }
@@ -306,11 +306,12 @@ void Fold::write_series(std::uint32_t series) {
   const bool ordered = tier_.has_detail() && rule.ordered();
   auto carried_to_ns = progress_.frontier_s * second_ns;
   const auto stored = ordered ? at(stored_, series) : std::nullopt;
-  for (; written_ < writing_.size() && writing_[written_].first.series == series; ++written_) {
-    auto& [key, row] = writing_[written_];
+  for (; written_ < writing_.size() && writing_[written_].key().series == series; ++written_) {
+    const auto row = std::move(writing_[written_]);
+    const auto& key = row.key();
     if (ordered && rule.carries && !key.future) carry(series, carried_to_ns, key.bucket_ns);
     if (!key.future) carried_to_ns = key.bucket_ns + tier_.width_ns();
-    write_row(key, std::move(row));
+    write_row(key, row.mapped());
   }
   if (ordered && rule.carries) carry(series, carried_to_ns, progress_.next_frontier_s * second_ns);
   if (!ordered) return;
@@ -339,7 +340,7 @@ void Fold::carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns)
   }
 }
 
-void Fold::write_row(const Key& key, Row made) {
+void Fold::write_row(const Key& key, Row& made) {
   const auto& rule = rules_.of(key.series);
   const auto bucket_s = key.bucket_ns / second_ns;
   const auto row = std::move(made.row).finish();

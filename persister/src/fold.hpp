@@ -41,9 +41,10 @@ inline constexpr std::int64_t future_ns = 60'000'000'000;
 
 class Fold {
  public:
+  /// @param rules       shared by all jobs
   /// @param tier        tier_1s or tier_1m
   /// @param interval_s  from one writing of rows to the next
-  Fold(Database& database, const std::string& tier, std::int64_t interval_s);
+  Fold(Database& database, SeriesRules& rules, const std::string& tier, std::int64_t interval_s);
 
   static constexpr std::int64_t everything = std::numeric_limits<std::int64_t>::max();
   /// One slice. Reads what was committed; writes the rows of the buckets that are over.
@@ -92,7 +93,7 @@ class Fold {
   void begin_writing(std::int64_t next_frontier_s);
   void write(Budget& budget);
   void write_series(std::uint32_t series);
-  void write_row(const Key& key, Row row);
+  void write_row(const Key& key, Row& made);
   void carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns);
   void merge(const Key& key, const Rollup& row, bool disordered);
   void mark_dirty(std::int64_t bucket_s, std::uint32_t series);
@@ -106,7 +107,7 @@ class Fold {
   Database& database_;
   TierTable tier_;
   std::int64_t interval_s_;
-  SeriesRules rules_;
+  SeriesRules& rules_;
   Statement batches_, newest_, latest_row_, dirty_, damaged_, anomaly_;
   Progress progress_;
   std::int64_t read_through_;   // batches up to it are in rows_
@@ -114,7 +115,7 @@ class Fold {
   bool stale_ = false;
   bool is_writing_ = false;
   Rows rows_;                   // open, in memory
-  std::vector<std::pair<Key, Row>> writing_;        // being written, by series and bucket
+  std::vector<Rows::node_type> writing_;            // being written, by series and bucket
   std::size_t written_ = 0;
   std::int64_t next_replay_ = 1;
   std::vector<TierTable> wider_;                    // tier_5m and tier_1h
@@ -122,6 +123,7 @@ class Fold {
   std::int64_t expired_s_ = 0;                      // of this tier
   std::vector<std::optional<Point>> latest_;        // by series: newest sample read
   std::vector<std::optional<Point>> stored_;        // and newest sample in the tier
+  BatchView view_;
   std::vector<Point> points_;
   struct Damaged {
     std::int64_t batch, samples;

@@ -80,6 +80,7 @@ class Loop {
   std::vector<std::unique_ptr<Drain>> drains_;   // a ring that was replaced stays until it is finished
   Clock::time_point follow_due_{};
   std::string follow_trouble_;
+  SeriesRules rules_;
   Fold to_1s_, to_1m_;
   Widen to_5m_, to_1h_;
   Redo redo_;

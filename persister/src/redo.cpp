@@ -17,13 +17,13 @@ constexpr int series_max = 64;                     // of a minute at a time
 
 }  // namespace
 
-Redo::Redo(Database& database, Fold& fold, Widen& to_5m, Widen& to_1h)
+Redo::Redo(Database& database, SeriesRules& rules, Fold& fold, Widen& to_5m, Widen& to_1h)
     : database_(database),
       fold_(fold),
       to_5m_(to_5m),
       to_1h_(to_1h),
       tier_(database, "tier_1m"),
-      rules_(database),
+      rules_(rules),
       oldest_(database, "SELECT bucket, series FROM dirty WHERE tier = ? AND bucket < ? ORDER BY bucket, series LIMIT 1"),
       series_of_(database, "SELECT series, and_next FROM dirty WHERE tier = 'tier_1m' AND bucket = ? ORDER BY series LIMIT ?"),
       unmark_(database, "DELETE FROM dirty WHERE tier = ? AND bucket = ? AND series = ?"),

@@ -15,7 +15,7 @@ namespace ringdown {
 
 class Redo {
  public:
-  Redo(Database& database, Fold& fold, Widen& to_5m, Widen& to_1h);
+  Redo(Database& database, SeriesRules& rules, Fold& fold, Widen& to_5m, Widen& to_1h);
 
   /// One slice. @return whether there is more to do now
   bool run(Budget& budget);
@@ -41,7 +41,7 @@ class Redo {
   Widen& to_5m_;
   Widen& to_1h_;
   TierTable tier_;
-  SeriesRules rules_;
+  SeriesRules& rules_;
   Statement oldest_, series_of_, unmark_, mark_, odd_, batch_, committed_, latest_, latest_row_, last_of_, anomaly_;
 
   // The minute that is being made again.

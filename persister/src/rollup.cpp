@@ -118,46 +118,64 @@ StateTime parse_entry(Parser& parser) {
 
 }  // namespace
 
-Accumulator::Accumulator(ring::Kind kind, std::optional<Point> before, std::int64_t start_ns, std::int64_t end_ns)
-    : kind_(kind), end_ns_(end_ns) {
-  if (!before) return;
-  if (kind != ring::Kind::gauge) held_ = {std::max(start_ns, before->time_ns), before->value};
-  row_.min = row_.max = row_.first = row_.last = before->value;  // of a carried bucket
-  row_.first_ns = row_.last_ns = start_ns;
+Accumulator::Accumulator(ring::Kind kind, std::optional<Point> before, std::int64_t start_ns, std::int64_t end_ns) {
+  std::optional<Point> held;
+  if (before) {
+    held = {std::max(start_ns, before->time_ns), before->value};
+    min_ = max_ = first_ = last_ = before->value;  // of a carried bucket
+    first_ns_ = last_ns_ = start_ns;
+  }
+  if (kind == ring::Kind::gauge) detail_ = std::make_unique<Detail>(Sketch{});
+  if (kind == ring::Kind::counter) detail_ = std::make_unique<Detail>(Growth{held});
+  if (kind == ring::Kind::state) detail_ = std::make_unique<Detail>(Times{held, end_ns});
 }
 
 void Accumulator::add(Point point) {
   const auto [time_ns, value] = point;
-  if (row_.count++ == 0) {
-    row_.min = row_.max = row_.first = row_.last = value;
-    row_.first_ns = row_.last_ns = time_ns;
+  if (count_++ == 0) {
+    min_ = max_ = first_ = last_ = value;
+    first_ns_ = last_ns_ = time_ns;
   }
-  add_exactly(row_.sum, sum_errors_, value);
-  row_.min = std::min(row_.min, value);
-  row_.max = std::max(row_.max, value);
-  if (time_ns < row_.first_ns) row_.first_ns = time_ns, row_.first = value;
-  if (time_ns >= row_.last_ns) row_.last_ns = time_ns, row_.last = value;
-  if (kind_ == ring::Kind::gauge) return row_.sketch.add(value);
-  if (held_ && time_ns < held_->time_ns) return;
-  switch (kind_) {
-    case ring::Kind::gauge: return;
-    case ring::Kind::counter:
-      if (held_) add_exactly(row_.increase, increase_errors_, step(held_->value, value));
-      held_ = point;
-      return;
-    case ring::Kind::state:
-      if (held_ && held_->value == value) return;
-      if (held_ && (row_.count > 1 || held_->time_ns < time_ns))  // a state from before that has no time here is none
-        add_time(row_.states, held_->value, time_ns - held_->time_ns);
-      held_ = point;
-  }
+  add_exactly(sum_, sum_errors_, value);
+  min_ = std::min(min_, value);
+  max_ = std::max(max_, value);
+  if (time_ns < first_ns_) first_ns_ = time_ns, first_ = value;
+  if (time_ns >= last_ns_) last_ns_ = time_ns, last_ = value;
+  if (!detail_) return;
+  if (auto* const sketch = std::get_if<Sketch>(detail_.get()))
+    sketch->add(value);
+  else if (auto* const growth = std::get_if<Growth>(detail_.get()))
+    growth->add(point);
+  else
+    std::get_if<Times>(detail_.get())->add(point, count_ == 1);
+}
+
+void Accumulator::Growth::add(Point point) {
+  if (held && point.time_ns < held->time_ns) return;
+  if (held) add_exactly(increase, errors, step(held->value, point.value));
+  held = point;
+}
+
+void Accumulator::Times::add(Point point, bool first) {
+  if (held && (point.time_ns < held->time_ns || point.value == held->value)) return;
+  if (held && (!first || held->time_ns < point.time_ns))  // a state from before that has no time here is none
+    add_time(states, held->value, point.time_ns - held->time_ns);
+  held = point;
 }
 
 Rollup Accumulator::finish() && {
-  row_.sum = exact(row_.sum, sum_errors_);
-  row_.increase = exact(row_.increase, increase_errors_);
-  if (kind_ == ring::Kind::state && held_) add_time(row_.states, held_->value, end_ns_ - held_->time_ns);
-  return std::move(row_);
+  Rollup row{count_, exact(sum_, sum_errors_), min_, max_, first_, last_, first_ns_, last_ns_};
+  if (!detail_) return row;
+  if (auto* const sketch = std::get_if<Sketch>(detail_.get())) {
+    row.sketch = std::move(*sketch);
+  } else if (auto* const growth = std::get_if<Growth>(detail_.get())) {
+    row.increase = exact(growth->increase, growth->errors);
+  } else {
+    auto& times = *std::get_if<Times>(detail_.get());
+    if (times.held) add_time(times.states, times.held->value, times.end_ns - times.held->time_ns);
+    row.states = std::move(times.states);
+  }
+  return row;
 }
 
 Rollup roll_up(ring::Kind kind, std::span<const Point> points, std::optional<Point> before, std::int64_t start_ns,

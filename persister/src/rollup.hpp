@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "ring/definition.hpp"
@@ -37,8 +39,8 @@ struct Rollup {
   double min = 0, max = 0, first = 0, last = 0;  // of a carried bucket: all the state
   std::int64_t first_ns = 0, last_ns = 0;  // time stamps of first and last; of a carried bucket: its start
   double increase = 0;            // Kind::counter: the sum of the steps from sample to sample, see step()
-  std::vector<StateTime> states;  // Kind::state: ascending. A state that was seen for no time has 0 ns
-  Sketch sketch;                  // Kind::gauge
+  std::vector<StateTime> states = {};  // Kind::state: ascending. A state that was seen for no time has 0 ns
+  Sketch sketch = {};                  // Kind::gauge
 
   /// Whether the sketch says more than Sketch(min, count) would.
   bool needs_sketch() const noexcept { return !sketch.empty() && min < max; }
@@ -51,19 +53,32 @@ inline double step(double before, double value) noexcept { return value >= befor
 /// A row in the making, sample by sample.
 class Accumulator {
  public:
-  /// Of the bucket [start_ns, end_ns). `before`: see roll_up.
+  /// Of the bucket [start_ns, end_ns). `before`: see roll_up. A kind of 0 has nothing beyond what all kinds have.
   Accumulator(ring::Kind kind, std::optional<Point> before, std::int64_t start_ns, std::int64_t end_ns);
   /// @param point  one that is older than the one before does not count for growth and time in states
   void add(Point point);
-  const Rollup& so_far() const noexcept { return row_; }
   Rollup finish() &&;
 
  private:
-  ring::Kind kind_;
-  Rollup row_;
-  double sum_errors_ = 0, increase_errors_ = 0;
-  std::optional<Point> held_;  // counter: the sample before; state: the state, and since when
-  std::int64_t end_ns_;
+  /// What only a kind needs: rows of tier_1s, which has many open at a time, are without it.
+  struct Growth {
+    std::optional<Point> held = {};  // the sample before
+    double increase = 0, errors = 0;
+    void add(Point point);
+  };
+  struct Times {
+    std::optional<Point> held;       // the state, and since when
+    std::int64_t end_ns;
+    std::vector<StateTime> states = {};
+    void add(Point point, bool first);
+  };
+  using Detail = std::variant<Sketch, Growth, Times>;  // of a gauge, a counter, a state
+
+  std::int64_t count_ = 0;
+  double sum_ = 0, sum_errors_ = 0;
+  double min_ = 0, max_ = 0, first_ = 0, last_ = 0;
+  std::int64_t first_ns_ = 0, last_ns_ = 0;
+  std::unique_ptr<Detail> detail_;
 };
 
 /// Time in states begins at the bucket's start in the state of `before` if that is known, else at the first

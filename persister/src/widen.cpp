@@ -4,11 +4,11 @@
 
 namespace ringdown {
 
-Widen::Widen(Database& database, const std::string& from, const std::string& to)
+Widen::Widen(Database& database, SeriesRules& rules, const std::string& from, const std::string& to)
     : database_(database),
       from_(database, from),
       to_(database, to),
-      rules_(database),
+      rules_(rules),
       first_bucket_(database, "SELECT bucket FROM " + from + " WHERE bucket >= ? ORDER BY bucket LIMIT 1"),
       last_bucket_(database, "SELECT bucket FROM " + from + " WHERE bucket < ? ORDER BY bucket DESC LIMIT 1"),
       first_series_(database, "SELECT series FROM " + from + " WHERE bucket = ? AND series >= ? ORDER BY series LIMIT 1"),

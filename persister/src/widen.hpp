@@ -16,7 +16,7 @@ namespace ringdown {
 
 class Widen {
  public:
-  Widen(Database& database, const std::string& from, const std::string& to);
+  Widen(Database& database, SeriesRules& rules, const std::string& from, const std::string& to);
 
   /// One slice. @param everything  also makes the bucket that is not over yet
   /// @return whether there is more to do now
@@ -32,7 +32,7 @@ class Widen {
 
   Database& database_;
   TierTable from_, to_;
-  SeriesRules rules_;
+  SeriesRules& rules_;
   Statement first_bucket_, last_bucket_, first_series_, dirty_;
   Progress progress_;
 };

@@ -74,13 +74,15 @@ void run(const std::function<bool(Budget&)>& job) {
   }
 }
 void fold(Database& database, const char* tier) {
-  Fold fold(database, tier, 1);
+  SeriesRules rules(database);
+  Fold fold(database, rules, tier, 1);
   run([&](Budget& budget) { return fold.run(Fold::everything, budget); });
 }
 void make_tiers(Database& database) {
-  Fold fold(database, "tier_1m", 60);
-  Widen to_5m(database, "tier_1m", "tier_5m"), to_1h(database, "tier_5m", "tier_1h");
-  Redo redo(database, fold, to_5m, to_1h);
+  SeriesRules rules(database);
+  Fold fold(database, rules, "tier_1m", 60);
+  Widen to_5m(database, rules, "tier_1m", "tier_5m"), to_1h(database, rules, "tier_5m", "tier_1h");
+  Redo redo(database, rules, fold, to_5m, to_1h);
   run([&](Budget& budget) { return fold.run(Fold::everything, budget); });
   run([&](Budget& budget) { return redo.run(budget); });
   run([&](Budget& budget) { return to_5m.run(true, budget); });

@@ -120,7 +120,8 @@ struct World {
 
   std::array<std::unique_ptr<Reader>, 2> readers;
   Store store{support::unique_folder() / "fuzz.db"};
-  Fold fold{store.database(), "tier_1s", 5};
+  SeriesRules rules{store.database()};
+  Fold fold{store.database(), rules, "tier_1s", 5};
   ring::Writer* writer = ring::Writer::create();
   Poker poker;
 };

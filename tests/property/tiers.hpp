@@ -56,8 +56,10 @@ class World {
  private:
   struct Jobs {
     Jobs(ringdown::Database& db, const ringdown::Rules& rules)
-        : to_1s(db, "tier_1s", 5), to_1m(db, "tier_1m", 60), to_5m(db, "tier_1m", "tier_5m"),
-          to_1h(db, "tier_5m", "tier_1h"), redo(db, to_1m, to_5m, to_1h), retention(db, rules) {}
+        : series(db), to_1s(db, series, "tier_1s", 5), to_1m(db, series, "tier_1m", 60),
+          to_5m(db, series, "tier_1m", "tier_5m"), to_1h(db, series, "tier_5m", "tier_1h"),
+          redo(db, series, to_1m, to_5m, to_1h), retention(db, rules) {}
+    ringdown::SeriesRules series;
     ringdown::Fold to_1s, to_1m;
     ringdown::Widen to_5m, to_1h;
     ringdown::Redo redo;

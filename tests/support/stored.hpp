@@ -32,7 +32,8 @@ inline std::map<std::string, std::vector<double>> stored_values(const std::strin
 
 /// Rolls everything up into one of the tiers that are made from batches.
 inline void fold_all(ringdown::Database& database, const std::string& tier) {
-  ringdown::Fold fold(database, tier, 1);
+  ringdown::SeriesRules rules(database);
+  ringdown::Fold fold(database, rules, tier, 1);
   for (bool more = true; more;) {
     ringdown::Budget budget;
     more = fold.run(ringdown::Fold::everything, budget);

@@ -110,7 +110,7 @@ TEST_CASE("a restarted producer takes the lane that holds its definitions and re
 TEST_CASE("an arena does not fill up over different owners once their records are stored", "[producer]") {
   const auto ring = support::unique_ring();
   const Geometry one{.lanes = 1, .lane_records = 64, .arena_bytes = 4096};
-  const Consumer consumer(ring, one);
+  Consumer consumer(ring, one);
   for (int i = 0; i < 300; ++i) {
     INFO(i);
     Producer p(ring, {.name = "owner" + std::to_string(i)});

@@ -1,8 +1,11 @@
 // consumer.hpp: the reading end of a ring: takes records from every lane, in order, and frees their slots.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <string>
+#include <vector>
 
 #include "ring/abi.hpp"
 #include "ring/claim.hpp"
@@ -70,27 +73,36 @@ class Consumer {
   }
 
   /// Lets the producer overwrite everything up to and including `seq`. Only for what is committed.
-  void release(std::uint32_t index, std::uint64_t seq) const noexcept {
+  void release(std::uint32_t index, std::uint64_t seq) noexcept {
     const auto view = lane(index);
     const auto before = words::load(view.header->tail);
     // SYNC tail: our copies of the slots are done before the producer may write them again.
     words::store(view.header->tail, seq, std::memory_order_release);
-    forget(view, before / forget_records, seq / forget_records);
+    if (!released_[index]) ++lanes_released_;
+    released_[index] = true;
+    forget(view, before, seq);
   }
 
  private:
-  static constexpr std::uint64_t forget_records = 8192;  // 256 KiB
+  /// Of slots that were read, in all lanes together: 8 MiB. Unmapping costs more than reading, so that a few busy
+  /// lanes stay mapped.
+  static constexpr std::uint64_t mapped_records_max = 1 << 18;
+  static constexpr std::uint64_t forget_records_min = 4096;
 
   /// Takes blocks of slots that were read to their end out of this process' memory, lest a long-lived reader is
   /// charged with the whole ring. They stay in the ring, and are mapped again when they are read again.
-  static void forget(const LaneView& view, std::uint64_t first, std::uint64_t end) noexcept {
-    if (view.capacity < forget_records) return;
-    const auto count = std::min(end - std::min(first, end), view.capacity / forget_records);
+  void forget(const LaneView& view, std::uint64_t before, std::uint64_t seq) const noexcept {
+    const auto records = std::max(forget_records_min, std::bit_floor(mapped_records_max / lanes_released_));
+    if (view.capacity < records) return;
+    const auto first = before / records, end = seq / records;
+    const auto count = std::min(end - std::min(first, end), view.capacity / records);
     for (auto block = end - count; block < end; ++block)
-      ::madvise(&view.slot(block * forget_records), forget_records * sizeof(abi::Record), MADV_DONTNEED);
+      ::madvise(&view.slot(block * records), records * sizeof(abi::Record), MADV_DONTNEED);
   }
 
   Segment segment_;
+  std::vector<bool> released_ = std::vector<bool>(segment_.geometry().lanes);
+  std::uint64_t lanes_released_ = 0;
 };
 
 }  // namespace ring
