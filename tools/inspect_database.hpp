@@ -21,12 +21,38 @@ struct LossTotal {
   std::int64_t first_ns = 0, last_ns = 0;
 };
 
+/// How far a tier is made.
+struct TierReport {
+  std::string name;
+  std::int64_t frontier_s = 0;  // has all before it
+  std::int64_t behind_s = 0;    // what it is made from reaches further by so much
+};
+
 struct DatabaseReport {
   std::string path;
+  std::vector<TierReport> tiers;
+  std::int64_t batches_waiting = 0;     // not yet in tier_1m
+  std::int64_t buckets_waiting = 0;     // to be made again for late samples
+  std::vector<std::pair<std::string, std::int64_t>> anomalies;  // what should not happen to a well-kept clock, and how often
   std::int64_t durable_through_ns = 0;  // 0: nothing would survive a power cut
   std::int64_t stored = 0, lost = 0;    // samples, over all generations of the ring
   std::vector<LossTotal> losses;
 };
+
+inline void read_maintenance(ringdown::Database& database, DatabaseReport& report) {
+  const auto value = [&](const char* sql) { return database.query_integer(sql); };
+  auto reaches_s = value("SELECT committed_ns / 1000000000 FROM batches ORDER BY id DESC LIMIT 1");
+  for (const auto* name : {"tier_1s", "tier_1m", "tier_5m", "tier_1h"}) {
+    const auto frontier_s = database.query_integer(std::string("SELECT frontier FROM progress WHERE job = '") + name + "'");
+    if (frontier_s > 0) report.tiers.push_back({name, frontier_s, std::max<std::int64_t>(0, reaches_s - frontier_s)});
+    if (name != std::string("tier_1s")) reaches_s = frontier_s;
+  }
+  report.batches_waiting = value("SELECT count(*) FROM batches WHERE id > (SELECT done FROM progress WHERE job = 'tier_1m')");
+  report.buckets_waiting = value("SELECT count(*) FROM dirty");
+  ringdown::Statement anomalies(database, "SELECT kind, count FROM anomalies UNION ALL SELECT 'clock_step', count(*) FROM "
+                                          "clock_steps HAVING count(*) > 0");
+  while (anomalies.step()) report.anomalies.emplace_back(anomalies.text(0), anomalies.integer(1));
+}
 
 inline DatabaseReport read_database(const std::string& path, const std::string& ring) {
   ringdown::Database database(path, ringdown::Database::Access::read_only);
@@ -42,6 +68,7 @@ inline DatabaseReport read_database(const std::string& path, const std::string& 
   for (losses.bind(1, std::string_view(ring)); losses.step();)
     report.losses.push_back({losses.text(0), losses.integer(1), losses.text(2), losses.integer(3), losses.integer(4),
                              losses.integer(5)});
+  read_maintenance(database, report);
   return report;
 }
 
@@ -50,7 +77,12 @@ inline nlohmann::json to_json(const DatabaseReport& report) {
   for (const auto& l : report.losses)
     losses.push_back({{"producer", l.producer}, {"pid", l.pid}, {"reason", l.reason}, {"count", l.count},
                       {"first_ns", l.first_ns}, {"last_ns", l.last_ns}});
-  return {{"path", report.path}, {"durable_through_ns", report.durable_through_ns}, {"stored", report.stored},
+  auto tiers = nlohmann::json::object(), anomalies = nlohmann::json::object();
+  for (const auto& t : report.tiers) tiers[t.name] = {{"frontier_s", t.frontier_s}, {"behind_s", t.behind_s}};
+  for (const auto& [kind, count] : report.anomalies) anomalies[kind] = count;
+  return {{"tiers", std::move(tiers)}, {"batches_waiting", report.batches_waiting},
+          {"buckets_waiting", report.buckets_waiting}, {"anomalies", std::move(anomalies)},
+          {"path", report.path}, {"durable_through_ns", report.durable_through_ns}, {"stored", report.stored},
           {"lost", report.lost}, {"losses", std::move(losses)}};
 }
 
@@ -61,6 +93,12 @@ inline void print(const DatabaseReport& report) {
              report.durable_through_ns
                  ? "commits up to " + local_time(report.durable_through_ns, 3) + " survive a power cut"
                  : "no commit would survive a power cut yet");
+  for (const auto& t : report.tiers)
+    fmt::print("  {} is made up to {}, {} s behind\n", t.name, local_time(t.frontier_s * 1'000'000'000, 0), t.behind_s);
+  if (report.batches_waiting + report.buckets_waiting > 0)
+    fmt::print("  {} batches are not in tier_1m yet, {} rows are to be made again for late samples\n",
+               report.batches_waiting, report.buckets_waiting);
+  for (const auto& [kind, count] : report.anomalies) fmt::print("  {}: {}\n", kind, count);
   if (report.losses.empty()) return;
   fmt::print("{:<16} {:>10} {:<15} {:>12}  {:<23} {:<23}\n", "PRODUCER", "PID", "REASON", "LOST", "FIRST", "LAST");
   for (std::size_t i = 0; i < std::min(report.losses.size(), losses_shown_max); ++i) {

@@ -177,7 +177,8 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
     empty = !pass_gap(lane, view, batch);
   }
   if (lane.cursor.next_seq != before) lane.changed = true;
-  taken_ = std::max(taken_, lane.cursor.next_seq - before);
+  lane.taken = lane.cursor.next_seq - before;
+  taken_ = std::max(taken_, lane.taken);
   return empty || lane.quarantined;
 }
 
@@ -368,6 +369,17 @@ bool Drain::finished() const noexcept {
 
 double Drain::taken() const noexcept {
   return static_cast<double>(taken_) / static_cast<double>(consumer_.segment().geometry().lane_records);
+}
+
+bool Drain::is_pressed() const noexcept {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+    const auto& lane = lanes_[i];
+    const auto view = consumer_.lane(i);
+    if (lane.quarantined || lane.taken < view.capacity / 64) continue;  // others would only be mapped by the look
+    const auto middle = lane.released + view.capacity / 2;
+    if (ring::words::load(view.slot(middle).seq) >= middle) return true;
+  }
+  return false;
 }
 
 double Drain::fullness() const noexcept {

@@ -37,6 +37,8 @@ class Drain {
 
   /// The fullest lane, 0 to 1: what is not released yet of its capacity.
   double fullness() const noexcept;
+  /// Whether a lane is over half full by now, of those that took records in the last drain.
+  bool is_pressed() const noexcept;
   /// What the last drain() took from the lane that had most, as a share of the lane.
   double taken() const noexcept;
   /// Whether the ring was deleted or replaced; it is then drained until finished().
@@ -71,6 +73,7 @@ class Drain {
     std::uint64_t uncounted = 0;        // control records seen that it does not count yet
     bool controls_known = true;         // whether ledger.controls has all up to the cursor
     std::uint64_t released = 0;         // last sequence
+    std::uint64_t taken = 0;            // records, in its last turn
     std::size_t loss_rows = 0;          // in the present batch
     std::array<std::size_t, 16> loss_row{};  // by reason: the last one's place in the batch
     bool changed = false;

@@ -22,10 +22,13 @@ std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
 }  // namespace
 
 Progress read_progress(Database& database, const std::string& job) {
-  Statement row(database, "SELECT done, replay, target, series, frontier, next_frontier, expired FROM progress WHERE job = '" + job + "'");
-  if (!row.step()) database.fail_damaged("no progress row of " + job + "; its samples would be counted again");
-  Progress out{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5),
-               row.integer(6)};
+  auto& row = database.prepared("SELECT done, replay, target, series, frontier, next_frontier, expired FROM progress "
+                                "WHERE job = ?");
+  const bool found = row.bind(1, std::string_view(job)).step();
+  const Progress out{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5),
+                     row.integer(6)};
+  row.reset();
+  if (!found) database.fail_damaged("no progress row of " + job + "; its samples would be counted again");
   constexpr std::int64_t time_max_s = 9'223'372'036;
   if (out.target < out.done || out.next_frontier_s < out.frontier_s || out.replay > out.target + 1 ||
       out.frontier_s < -time_max_s || out.next_frontier_s > time_max_s + 3600)
@@ -34,10 +37,10 @@ Progress read_progress(Database& database, const std::string& job) {
 }
 
 void write_progress(Database& database, const std::string& job, const Progress& p) {
-  Statement update(database, "UPDATE progress SET done = ?, replay = ?, target = ?, series = ?, frontier = ?, "
-                             "next_frontier = ? WHERE job = '" + job + "'");
+  auto& update = database.prepared("UPDATE progress SET done = ?, replay = ?, target = ?, series = ?, frontier = ?, "
+                                   "next_frontier = ? WHERE job = ?");
   update.bind(1, p.done).bind(2, p.replay).bind(3, p.target).bind(4, p.series).bind(5, p.frontier_s)
-      .bind(6, p.next_frontier_s).run();
+      .bind(6, p.next_frontier_s).bind(7, std::string_view(job)).run();
 }
 
 Fold::Fold(Database& database, SeriesRules& rules, const std::string& tier, std::int64_t interval_s)

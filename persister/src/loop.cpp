@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::chrono::milliseconds backoff_first{100};
 constexpr std::chrono::milliseconds backoff_max{5000};
-constexpr std::int64_t tier_1s_interval_s = 5;    // from writing to writing
-constexpr std::chrono::seconds retention_interval{1};
 constexpr std::chrono::seconds follow_interval{1};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
 constexpr double lane_round = 0.25;               // of a lane: what a round should find at most
 constexpr std::chrono::milliseconds round_min{1};
+constexpr std::chrono::microseconds slice_min{500};  // of maintenance, a round, however full the lanes are
+constexpr std::int64_t clock_step_ns = 100'000'000;  // within a round: more than any slewing
 
 }  // namespace
 
@@ -21,13 +21,7 @@ Loop::Loop(const Settings& settings)
     : settings_(settings),
       store_(settings.database, settings.store),
       catalog_(store_.series(), store_.last_producer(), settings.series_max),
-      rules_(store_.database()),
-      to_1s_(store_.database(), rules_, "tier_1s", tier_1s_interval_s),
-      to_1m_(store_.database(), rules_, "tier_1m", 60),
-      to_5m_(store_.database(), rules_, "tier_1m", "tier_5m"),
-      to_1h_(store_.database(), rules_, "tier_5m", "tier_1h"),
-      redo_(store_.database(), rules_, to_1m_, to_5m_, to_1h_),
-      retention_(store_.database(), settings.store.rules),
+      maintenance_(store_.database(), settings.store.rules, settings.maintenance_share_max),
       last_drain_(Clock::now()),
       last_commit_(last_drain_) {
   if (!store_.moved_aside().empty())
@@ -75,23 +69,20 @@ Loop::End Loop::run() {
 }
 
 std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
+  watch_clock();
   const auto began_ns = settings_.store.wall_ns();
   const bool all_drained = drain();
   if (all_drained) drained_ns_ = began_ns;
   const auto next = next_drain(now);
   commit_if_due(now, all_drained);
   if (end_ != End::done) return now;
-  // One slice even while a producer floods a lane; more of them only when there is time.
   const bool everything = settings_.until_idle && all_drained && batch_.empty();
-  bool more = maintain(now, everything);
+  const bool more = maintain(now, next, everything);
   checkpoint_if_due(now);
   follow_rings(now);
   look_for_damage();
   if (!all_drained && trouble_.empty()) return now;
   if (everything && !more && trouble_.empty()) return {};
-  const auto share = settings_.until_idle ? 1.0 : settings_.maintenance_share_max;
-  const auto until = now + std::chrono::duration_cast<Clock::duration>((next - now) * share);
-  while (more && Clock::now() < until) more = maintain(now, everything);
   const bool in_a_hurry = settings_.until_idle && trouble_.empty();
   return in_a_hurry ? now : next;
 }
@@ -167,11 +158,24 @@ void Loop::leave_database() {
   spdlog::error("{}; goes on with what is there now. What only the old files have is counted as skipped", trouble_);
 }
 
-/// One slice. @return whether there may be more to do now
-bool Loop::maintain(Clock::time_point now, bool everything) {
+/// Slices until their share of the time before the next drain is used up, or a lane is half full; a short one at least.
+/// @return whether there may be more to do now
+bool Loop::maintain(Clock::time_point now, Clock::time_point next, bool everything) {
+  const auto share = settings_.until_idle ? 1.0 : maintenance_.share(now);
+  const auto until = now + std::chrono::duration_cast<Clock::duration>((next - now) * share);
+  for (;;) {
+    const auto began = Clock::now();
+    const Budget budget{std::min(began + settings_.slice, std::max(until, began + slice_min))};
+    if (!maintain_slice(budget, everything)) return false;
+    if (Clock::now() >= until || is_pressed()) return true;
+  }
+}
+
+bool Loop::maintain_slice(Budget budget, bool everything) {
+  const auto now = Clock::now();
   if (now < maintenance_retry_) return false;
   try {
-    return maintain_slice(everything);
+    return maintenance_.run(everything ? Fold::everything : horizon_ns_, settings_.store.wall_ns(), now, budget);
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());
@@ -182,28 +186,21 @@ bool Loop::maintain(Clock::time_point now, bool everything) {
   return false;
 }
 
-bool Loop::maintain_slice(bool everything) {
-  Budget budget{Clock::now() + settings_.slice};
-  const auto horizon_ns = everything ? Fold::everything : horizon_ns_;
-  const auto& age_s = settings_.store.rules.tiers().age_s;
-  constexpr std::size_t jobs = 6;
-  for (std::size_t tried = 0; tried < jobs; ++tried) {
-    bool more = false;
-    switch (std::exchange(turn_, (turn_ + 1) % jobs)) {
-      case 0: more = to_1m_.run(horizon_ns, budget); break;
-      case 1: more = redo_.run(budget); break;
-      case 2: more = age_s[tier_5m] > 0 && to_5m_.run(everything, budget); break;
-      case 3: more = age_s[tier_1h] > 0 && to_1h_.run(everything, budget); break;
-      case 4: more = age_s[tier_1s] > 0 && to_1s_.run(horizon_ns, budget); break;
-      case 5:
-        if (const auto now = Clock::now(); now >= retention_due_) {
-          more = retention_.run(settings_.store.wall_ns(), budget);
-          if (!more) retention_due_ = now + retention_interval;
-        }
-    }
-    if (more) return true;
+bool Loop::is_pressed() const {
+  return std::any_of(drains_.begin(), drains_.end(), [](const auto& d) { return d->is_pressed(); });
+}
+
+/// The wall clock goes on with the time since boot, but for what somebody sets it by.
+void Loop::watch_clock() {
+  const auto offset_ns = settings_.store.wall_ns() - ring::clock_ns(CLOCK_BOOTTIME);
+  const auto step_ns = offset_ns - std::exchange(clock_offset_ns_, offset_ns).value_or(offset_ns);
+  if (std::abs(step_ns) < clock_step_ns) return;
+  spdlog::warn("the clock was set {:+.3f} s", static_cast<double>(step_ns) / 1e9);
+  try {
+    store_.note_clock_step(step_ns);
+  } catch (const SqliteError& e) {
+    spdlog::error("{}; the step is not recorded", e.what());
   }
-  return false;
 }
 
 void Loop::checkpoint_if_due(Clock::time_point now) {
@@ -258,7 +255,7 @@ void Loop::stop() {
     const bool all_drained = drain();
     if (!commit(Clock::now()) || all_drained) break;
   }
-  while (trouble_.empty() && Clock::now() < end && maintain(Clock::now(), true)) {
+  while (trouble_.empty() && Clock::now() < end && maintain_slice({Clock::now() + settings_.slice}, true)) {
   }
   try {
     store_.stop();

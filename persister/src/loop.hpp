@@ -1,4 +1,4 @@
-// loop.hpp: the persister's one thread: rounds of drain, commit and release, and folds between them.
+// loop.hpp: the persister's one thread: rounds of drain, commit and release, and maintenance between them.
 #pragma once
 
 #include <chrono>
@@ -9,11 +9,8 @@
 
 #include "check.hpp"
 #include "drain.hpp"
-#include "fold.hpp"
-#include "redo.hpp"
-#include "retention.hpp"
+#include "maintenance.hpp"
 #include "store.hpp"
-#include "widen.hpp"
 
 namespace ringdown {
 
@@ -65,8 +62,10 @@ class Loop {
   void commit_if_due(Clock::time_point now, bool all_drained);
   bool commit(Clock::time_point now);
   void leave_database();
-  bool maintain(Clock::time_point now, bool everything);
-  bool maintain_slice(bool everything);
+  bool maintain(Clock::time_point now, Clock::time_point next, bool everything);
+  bool maintain_slice(Budget budget, bool everything);
+  bool is_pressed() const;
+  void watch_clock();
   void checkpoint_if_due(Clock::time_point now);
   void watch_wal(Clock::time_point now, int left_pages);
   void look_for_damage();
@@ -80,14 +79,9 @@ class Loop {
   std::vector<std::unique_ptr<Drain>> drains_;   // a ring that was replaced stays until it is finished
   Clock::time_point follow_due_{};
   std::string follow_trouble_;
-  SeriesRules rules_;
-  Fold to_1s_, to_1m_;
-  Widen to_5m_, to_1h_;
-  Redo redo_;
-  Retention retention_;
-  Clock::time_point retention_due_{};
-  std::size_t turn_ = 0;         // the job that comes next
+  Maintenance maintenance_;
   Clock::time_point maintenance_retry_{};
+  std::optional<std::int64_t> clock_offset_ns_;  // of the wall clock from the time since boot
   std::int64_t horizon_ns_ = 0;  // what is older is committed
   std::int64_t drained_ns_ = 0;  // when the last drain that left nothing began
   Batch batch_;

@@ -25,6 +25,7 @@ Retention::Table::Table(Database& database, Tier which, const std::string& made_
       rows(database, "SELECT DISTINCT bucket FROM " + name + " WHERE bucket >= ? ORDER BY bucket LIMIT 1"),
       erase(database, "DELETE FROM " + name + " WHERE bucket = ? AND series IN (SELECT series FROM " + name +
                           " WHERE bucket = ?1 ORDER BY series LIMIT ?)"),
+      erase_one(database, "DELETE FROM " + name + " WHERE bucket = ? AND series = ?"),
       swept_s(earliest_s) {}
 
 Retention::Retention(Database& database, const Rules& rules)
@@ -130,9 +131,7 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
       if (bucket_s >= until_s) break;
       if (budget.spent()) return transaction ? (transaction->commit(), true) : any;
       if (!transaction) transaction.emplace(database_);
-      for (const auto id : ids)
-        database_.execute("DELETE FROM " + table.name + " WHERE bucket = " + std::to_string(bucket_s) +
-                          " AND series = " + std::to_string(id));
+      for (const auto id : ids) table.erase_one.bind(1, bucket_s).bind(2, id).run();
       note_expired(table.name, bucket_s + table.width_s);
       any = true;
       bucket_s += table.width_s;
@@ -150,9 +149,9 @@ std::int64_t Retention::made_s(const Table& table) {
   if (!table.next.empty())  // and these buckets are over: a stop makes the next tier's before that
     made = bucket_start(std::min(made, read_progress(database_, table.next).frontier_s), table.next_width_s);
   for (const auto* tier : {&table.name, &table.next}) {
-    Statement dirty(database_, "SELECT bucket FROM dirty WHERE tier = ? ORDER BY bucket LIMIT 1");
-    dirty.bind(1, std::string_view(*tier));
-    if (dirty.step()) made = std::min(made, dirty.integer(0));
+    auto& dirty = database_.prepared("SELECT bucket FROM dirty WHERE tier = ? ORDER BY bucket LIMIT 1");
+    if (dirty.bind(1, std::string_view(*tier)).step()) made = std::min(made, dirty.integer(0));
+    dirty.reset();
   }
   return made;
 }

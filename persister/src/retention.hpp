@@ -28,7 +28,7 @@ class Retention {
     Tier tier;
     std::string name, next;    // `next`: the tier that is made from it, or empty
     std::int64_t width_s, next_width_s;
-    Statement first, rows, erase;
+    Statement first, rows, erase, erase_one;
     std::int64_t swept_s;      // series with ages of their own have no rows before it
   };
   void read_series();

@@ -246,8 +246,17 @@ CREATE VIEW metrics AS
   FROM rows AS t JOIN series AS s ON s.id = t.series;
 )sql";
 
+inline constexpr const char* version_3 = R"sql(
+-- The wall clock was set while a persister ran; by so much, forwards if positive. The last 1,000 times.
+CREATE TABLE clock_steps (
+  id INTEGER PRIMARY KEY,
+  noticed_ns INTEGER NOT NULL, -- by the new time
+  step_ns INTEGER NOT NULL
+) STRICT;
+)sql";
+
 /// Step i makes schema version i + 1 of version i. A released step never changes.
-inline constexpr const char* migrations[] = {version_1, version_2};
+inline constexpr const char* migrations[] = {version_1, version_2, version_3};
 inline constexpr int version = static_cast<int>(std::size(migrations));
 
 }  // namespace ringdown::schema

@@ -114,6 +114,10 @@ void Database::execute(const std::string& sql) {
   const int code = sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) fail(code, sql.substr(0, sql.find_first_of("(\n")));
 }
+Statement& Database::prepared(const std::string& sql) {
+  const auto known = prepared_.find(sql);
+  return known != prepared_.end() ? known->second : prepared_.emplace(sql, Statement(*this, sql)).first->second;
+}
 std::int64_t Database::query_integer(const std::string& sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.integer(0) : 0;
@@ -144,7 +148,7 @@ bool Database::checkpoint_truncate() {
   return code == SQLITE_OK;
 }
 
-Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
+Transaction::Transaction(Database& database) : database_(database) { database_.prepared("BEGIN IMMEDIATE").run(); }
 Transaction::~Transaction() {
   if (!database_.in_transaction()) return;
   try {
@@ -152,6 +156,6 @@ Transaction::~Transaction() {
   } catch (const SqliteError&) {  // some errors have rolled it back already; there is nothing left to do
   }
 }
-void Transaction::commit() { database_.execute("COMMIT"); }
+void Transaction::commit() { database_.prepared("COMMIT").run(); }
 
 }  // namespace ringdown

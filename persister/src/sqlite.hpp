@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -65,6 +66,8 @@ class Database {
   Database(const std::string& path, Access access);
 
   void execute(const std::string& sql);
+  /// Prepared once for this connection's life. The caller resets it, and does not use it twice at a time.
+  Statement& prepared(const std::string& sql);
   std::int64_t query_integer(const std::string& sql);
   std::int64_t changes() const noexcept;
   bool in_transaction() const noexcept;
@@ -89,6 +92,7 @@ class Database {
   std::string path_;
   int wal_pages_ = 0;
   std::unique_ptr<sqlite3, Close> handle_;
+  std::unordered_map<std::string, Statement> prepared_;
 };
 
 /// BEGIN IMMEDIATE ... COMMIT; rolled back unless commit() was reached.

@@ -266,6 +266,16 @@ void Store::note_durable(bool clean) {
   unsynced_since_.reset();
 }
 
+void Store::note_clock_step(std::int64_t step_ns) {
+  constexpr std::int64_t rows_max = 1000;
+  Transaction transaction(*database_);
+  Statement insert(*database_, "INSERT INTO clock_steps (noticed_ns, step_ns) VALUES (?, ?)");
+  insert.bind(1, options_.wall_ns()).bind(2, step_ns).run();
+  Statement forget(*database_, "DELETE FROM clock_steps WHERE id <= (SELECT max(id) FROM clock_steps) - ?");
+  forget.bind(1, rows_max).run();
+  transaction.commit();
+}
+
 std::int64_t Store::durable_through_ns() { return database_->query_integer("SELECT through_ns FROM durability"); }
 
 std::int64_t Store::ring_id(const std::string& name, const std::string& generation, std::int64_t created_ns) {

@@ -60,6 +60,8 @@ class Store {
   std::map<std::uint32_t, CursorRow> cursors(std::int64_t ring);
   std::vector<SeriesRow> series();
   std::int64_t last_producer();
+  /// The wall clock was set, by so much. Throws SqliteError.
+  void note_clock_step(std::int64_t step_ns);
 
   Database& database() noexcept { return *database_; }
   /// Whether the database's name and its WAL's are still those of the files that are open here. A commit into a

@@ -11,10 +11,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
+std::int64_t clock_ahead_ns = 0;
+std::int64_t set_clock_ns() { return realtime_ns() + clock_ahead_ns; }
+
 struct Fixture {
   Fixture() {
     settings.rings = {support::unique_ring()};
     settings.database = folder / "m.db";
+    settings.store.wall_ns = &set_clock_ns;
     settings.geometry = {.lanes = 2, .lane_records = 1024, .arena_bytes = 4096};
     producer.emplace(settings.rings.front(), ring::Options{.geometry = settings.geometry});
     series = producer->gauge("g");
@@ -51,4 +55,40 @@ TEST_CASE("the next round comes before a lane that fills quickly is half full", 
   CHECK(pause > 1ms);
   CHECK(pause < 50ms);  // at this rate, a quarter
   CHECK(f.pause_after(0) == 100ms);
+}
+
+TEST_CASE("a clock that is set is recorded, one that goes on is not", "[loop]") {
+  clock_ahead_ns = 0;
+  Fixture f;
+  f.pause_after(1);
+  f.pause_after(1);
+  clock_ahead_ns = 3'600'000'000'000;
+  f.pause_after(1);
+  f.pause_after(1);
+  clock_ahead_ns = 0;
+  f.pause_after(1);
+  f.loop.reset();
+  Database database(f.settings.database, Database::Access::read_only);
+  CHECK(database.query_integer("SELECT count(*) FROM clock_steps") == 2);
+  CHECK(database.query_integer("SELECT round(step_ns / 1e9) FROM clock_steps WHERE id = 1") == 3600);
+  CHECK(database.query_integer("SELECT round(step_ns / 1e9) FROM clock_steps WHERE id = 2") == -3600);
+}
+
+TEST_CASE("maintenance that does not come to its end takes more time, up to its limit, until it has caught up", "[loop]") {
+  const auto folder = support::unique_folder();
+  {
+    Store store(folder / "m.db");
+    Maintenance maintenance(store.database(), Rules{}, 0.8);
+    const auto start = Maintenance::Clock::now();
+    CHECK(maintenance.share(start + 1s) == 0.25);
+    CHECK(maintenance.share(start + 20s) == 0.5);
+    CHECK(maintenance.share(start + 22s) == 0.8);
+    CHECK(maintenance.lateness(start + 23s) >= 22s);
+    Budget budget;
+    while (maintenance.run(Fold::everything, realtime_ns(), start + 23s, budget)) {
+    }
+    CHECK(maintenance.lateness(start + 24s) == 1s);
+    CHECK(maintenance.share(start + 24s) == 0.25);
+  }
+  std::filesystem::remove_all(folder);
 }

@@ -52,7 +52,7 @@ TEST_CASE("a new database has the settings that must be set before its first pag
   CHECK(db.query_integer("PRAGMA auto_vacuum") == 2);
   CHECK(db.query_integer("SELECT journal_mode = 'wal' FROM pragma_journal_mode") == 1);
   CHECK(db.query_integer("PRAGMA synchronous") == 1);
-  CHECK(db.query_integer("PRAGMA user_version") == 2);
+  CHECK(db.query_integer("PRAGMA user_version") == schema::version);
 }
 
 TEST_CASE("commits are counted in pages of the WAL and only a checkpoint of ours empties it", "[store]") {

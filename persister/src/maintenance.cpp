@@ -1,0 +1,99 @@
+#include "maintenance.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace ringdown {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::int64_t tier_1s_interval_s = 5;  // from writing to writing
+constexpr seconds expire_interval{1};
+constexpr std::chrono::hours optimize_interval{24};
+constexpr double share_calm = 0.25;
+constexpr seconds behind{10};                   // a job that has not come to its end for so long needs more time
+constexpr seconds share_interval{1};            // from one change of the share to the next
+
+constexpr const char* job_names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "retention", "statistics"};
+
+}  // namespace
+
+Maintenance::Maintenance(Database& database, const Rules& rules, double share_max)
+    : database_(database),
+      age_s_(rules.tiers().age_s),
+      share_max_(share_max),
+      share_(std::min(share_calm, share_max)),
+      series_(database),
+      to_1s_(database, series_, "tier_1s", tier_1s_interval_s),
+      to_1m_(database, series_, "tier_1m", 60),
+      to_5m_(database, series_, "tier_1m", "tier_5m"),
+      to_1h_(database, series_, "tier_5m", "tier_1h"),
+      redo_(database, series_, to_1m_, to_5m_, to_1h_),
+      retention_(database, rules),
+      optimize_due_(Clock::now() + optimize_interval) {
+  idle_at_.fill(Clock::now());
+}
+
+bool Maintenance::run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget) {
+  for (std::size_t tried = 0; tried < job_count; ++tried) {
+    const auto job = static_cast<Job>(std::exchange(turn_, (turn_ + 1) % job_count));
+    if (run(job, horizon_ns, wall_ns, now, budget)) return true;
+    idle_at_[job] = now;
+  }
+  return false;
+}
+
+bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget) {
+  const bool everything = horizon_ns == Fold::everything;
+  switch (job) {
+    case to_1m: return to_1m_.run(horizon_ns, budget);
+    case redo: return redo_.run(budget);
+    case to_5m: return age_s_[tier_5m] > 0 && to_5m_.run(everything, budget);
+    case to_1h: return age_s_[tier_1h] > 0 && to_1h_.run(everything, budget);
+    case to_1s: return age_s_[tier_1s] > 0 && to_1s_.run(horizon_ns, budget);
+    case expire:
+      if (now < expire_due_) return false;
+      if (retention_.run(wall_ns, budget)) return true;
+      expire_due_ = now + expire_interval;
+      return false;
+    case optimize: return run_optimize(now);
+    case job_count: break;
+  }
+  return false;
+}
+
+/// The planner's statistics, for people's own queries; of at most a few hundred rows an index.
+bool Maintenance::run_optimize(Clock::time_point now) {
+  if (now < optimize_due_) return false;
+  optimize_due_ = now + optimize_interval;
+  database_.execute("PRAGMA analysis_limit = 300; PRAGMA optimize");
+  return false;
+}
+
+Maintenance::Clock::duration Maintenance::lateness(Clock::time_point now) const {
+  return std::max(now - *std::min_element(idle_at_.begin(), idle_at_.end()), Clock::duration::zero());
+}
+
+double Maintenance::share(Clock::time_point now) {
+  if (now < share_due_) return share_;
+  share_due_ = now + share_interval;
+  const auto late = lateness(now);
+  const auto before = share_;
+  if (late >= behind)
+    share_ = std::min(share_ * 2, share_max_);
+  else if (late < behind / 2)
+    share_ = std::min(share_calm, share_max_);
+  const auto job = static_cast<std::size_t>(std::min_element(idle_at_.begin(), idle_at_.end()) - idle_at_.begin());
+  if (share_ > before)
+    spdlog::warn("maintenance ({}) has been behind for {} s: it takes {:.0f} % of the time between drains now, at most "
+                 "{:.0f} % (maintenance_share_max)", job_names[job],
+                 std::chrono::duration_cast<seconds>(late).count(), share_ * 100, share_max_ * 100);
+  else if (share_ < before)
+    spdlog::info("maintenance has caught up; it takes {:.0f} % of the time between drains again", share_ * 100);
+  return share_;
+}
+
+}  // namespace ringdown

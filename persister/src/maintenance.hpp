@@ -1,0 +1,57 @@
+// maintenance.hpp: everything that is done to stored samples between two drains, a slice at a time: rollups, what came
+// late, retention, the planner's statistics.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "budget.hpp"
+#include "fold.hpp"
+#include "redo.hpp"
+#include "retention.hpp"
+#include "rules.hpp"
+#include "series_rules.hpp"
+#include "widen.hpp"
+
+namespace ringdown {
+
+class Maintenance {
+ public:
+  using Clock = Budget::Clock;
+
+  /// @param share_max  of the time between two drains, that all slices may take
+  Maintenance(Database& database, const Rules& rules, double share_max);
+
+  /// One slice: of the next job that has something to do, in turn.
+  /// @param horizon_ns  samples up to it are committed: see Fold::run. `Fold::everything`: what is open is written too
+  /// @param wall_ns     what time it is, ns since the epoch
+  /// @return whether there may be more to do now
+  bool run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
+
+  /// Of the time between two drains, what the slices should take. It grows while a job does not come to its end, which
+  /// is told.
+  double share(Clock::time_point now);
+  /// How long ago the job that is most behind had nothing left to do.
+  Clock::duration lateness(Clock::time_point now) const;
+
+ private:
+  enum Job : std::size_t { to_1m, redo, to_5m, to_1h, to_1s, expire, optimize, job_count };
+  bool run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
+  bool run_optimize(Clock::time_point now);
+
+  Database& database_;
+  std::array<std::int64_t, tier_count> age_s_;
+  double share_max_, share_;
+  SeriesRules series_;
+  Fold to_1s_, to_1m_;
+  Widen to_5m_, to_1h_;
+  Redo redo_;
+  Retention retention_;
+  std::size_t turn_ = 0;  // the job that comes next
+  std::array<Clock::time_point, job_count> idle_at_;  // when each had nothing left to do
+  Clock::time_point expire_due_{}, optimize_due_, share_due_{};
+};
+
+}  // namespace ringdown
