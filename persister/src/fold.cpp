@@ -367,7 +367,7 @@ void Fold::merge(const Key& key, const Rollup& later, bool disordered) {
   if (!whole) database_.fail_damaged(name() + ": a row is there and is not");
   const bool ordered = tier_.has_detail() && rule.ordered();
   const bool in_order = !disordered && !key.future && (whole->count == 0 || later.first_ns >= whole->last_ns);
-  extend(kind, *whole, later, key.bucket_ns + tier_.width_ns());
+  (in_order ? extend : extend_late)(kind, *whole, later, key.bucket_ns + tier_.width_ns());
   tier_.replace(bucket_s, key.series, kind, *whole, rule.interval_ns);
   if (ordered && !in_order) mark_dirty(bucket_s, key.series);
 }
@@ -390,7 +390,7 @@ void Fold::merge_wide(std::int64_t bucket_s, std::uint32_t series, const Rollup&
   if (kept) {
     auto whole = table.find(at_s, series);
     if (whole)
-      extend(rule.aggregation, *whole, row, (at_s + table.width_s()) * second_ns);
+      extend_late(rule.aggregation, *whole, row, (at_s + table.width_s()) * second_ns);
     else
       whole = row;
     table.replace(at_s, series, rule.aggregation, *whole, rule.interval_ns);

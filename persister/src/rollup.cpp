@@ -50,10 +50,13 @@ void add_times(std::vector<StateTime>& states, const std::vector<StateTime>& mor
   for (const auto& [state, ns] : more) add_time(states, state, ns);
 }
 
-void take_time(std::vector<StateTime>& states, double state, std::int64_t ns) {
+/// @return how much there was to take
+std::int64_t take_time(std::vector<StateTime>& states, double state, std::int64_t ns) {
   const auto at = find(states, state);  // or behind where it would be
-  if (at != states.end() && (at->state == state || at->is_other()))
-    at->ns = std::max<std::int64_t>(0, at->ns - ns);
+  if (at == states.end() || !(at->state == state || at->is_other())) return 0;
+  const auto taken = std::clamp<std::int64_t>(ns, 0, at->ns);
+  at->ns -= taken;
+  return taken;
 }
 
 /// What both ways of adding have in common. A carried bucket's `min` and `max` are those of no sample.
@@ -201,6 +204,16 @@ void extend(ring::Kind kind, Rollup& whole, const Rollup& later, std::int64_t en
     whole.last = later.last;
   }
   add(kind, whole, later);
+}
+
+void extend_late(ring::Kind kind, Rollup& whole, const Rollup& later, std::int64_t end_ns) {
+  auto states = whole.states;
+  const auto increase = whole.increase;
+  if (kind == ring::Kind::state && later.count > 0 && later.last_ns >= whole.last_ns)
+    add_time(states, later.last, take_time(states, whole.last, end_ns - later.last_ns));
+  extend(kind, whole, later, end_ns);
+  whole.states = std::move(states);
+  whole.increase = increase;
 }
 
 void append(ring::Kind kind, Rollup& whole, const Rollup& next) {

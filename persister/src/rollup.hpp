@@ -93,6 +93,10 @@ Rollup roll_up(ring::Kind kind, std::span<const Point> points, std::optional<Poi
 /// counter or a state may not be older than that one; those of a gauge may.
 void extend(ring::Kind kind, Rollup& whole, const Rollup& later, std::int64_t end_ns);
 
+/// Adds samples of the same bucket that may be older than the last of `whole`. The growth of a counter stays as it is;
+/// so does the time in states, but that the last state holds on to the end.
+void extend_late(ring::Kind kind, Rollup& whole, const Rollup& later, std::int64_t end_ns);
+
 /// Adds the bucket that follows, as when five rows of a minute become one.
 void append(ring::Kind kind, Rollup& whole, const Rollup& next);
 

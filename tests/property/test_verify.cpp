@@ -231,7 +231,8 @@ TEST_CASE("verify finds nothing whatever retention deletes", "[verify][property]
     const auto round_seed = seed + static_cast<std::uint64_t>(round);
     INFO("RINGDOWN_SEED=" << round_seed << " RINGDOWN_ROUNDS=1");
     std::mt19937_64 random(round_seed);
-    World world(tiers::some_series(), Rules({Ages{3600, 900, 7200, 14'400, forever_s}, 0}, {}));
+    World world(tiers::some_series(),
+                Rules({Ages{3600, 900, 7200, 14'400, forever_s}, 0}, tiers::rules_of(tiers::some_series())));
     tiers::wall_ns() = 1'700'000'000 * second_ns;
     tiers::Daemons daemons(random);
     for (int b = 0; b < 40; ++b) {

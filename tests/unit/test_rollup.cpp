@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include "rollup.hpp"
@@ -230,6 +231,35 @@ TEST_CASE("late samples extend a gauge's bucket", "[rollup]") {
       extend(Kind::gauge, found, roll_up(Kind::gauge, some, std::nullopt, start, end), end);
     check_same(found, roll_up(Kind::gauge, points, std::nullopt, start, end), points);
   }
+}
+
+TEST_CASE("late samples leave the time in states and the growth as they were, whatever their order", "[rollup]") {
+  const auto seed = support::test_seed();
+  INFO("RINGDOWN_SEED=" << seed);
+  Random random(seed);
+  const auto total = [](const Rollup& row) {
+    return std::accumulate(row.states.begin(), row.states.end(), std::int64_t{0},
+                           [](std::int64_t sum, const StateTime& entry) { return sum + entry.ns; });
+  };
+  for (int round = support::rounds(300); round > 0; --round)
+    for (const auto kind : {Kind::state, Kind::counter}) {
+      const auto start = 600 * second, end = 660 * second;
+      auto all = some_points(random, kind, start, end, 1 + random() % 20);
+      auto found = roll_up(kind, all, Point{start - second, 1}, start, end);
+      for (int part = 0; part < 5; ++part) {
+        const auto before = found;
+        const auto late = some_points(random, kind, start, end, 1 + random() % 5);
+        all.insert(all.end(), late.begin(), late.end());
+        extend_late(kind, found, roll_up(kind, late, std::nullopt, start, end), end);
+        CHECK(found.increase == before.increase);
+        CHECK(total(found) == total(before));
+        CHECK(found.count == static_cast<std::int64_t>(all.size()));
+        const auto [min, max] = std::minmax_element(
+            all.begin(), all.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
+        CHECK(found.min == min->value);
+        CHECK(found.max == max->value);
+      }
+    }
 }
 
 TEST_CASE("of samples with one time the first pushed is first and the last pushed last", "[rollup]") {
