@@ -131,25 +131,30 @@ void Redo::take(std::span<const std::byte> blob) {
 
 void Redo::write_minute() {
   Transaction transaction(database_);
-  const bool gone = expired("batches", *minute_s_);
+  const bool all_gone = expired("batches", *minute_s_);
+  std::int64_t redone = 0, gone = 0;
   for (const auto& [series, and_next] : and_next_) {
-    if (!gone) write_series(series, and_next);
+    ++(!all_gone && write_series(series, and_next) ? redone : gone);
     unmark_.bind(1, std::string_view("tier_1m")).bind(2, *minute_s_).bind(3, std::int64_t{series}).run();
   }
-  count(gone ? "not_redone" : "redone", static_cast<std::int64_t>(and_next_.size()));
+  count("redone", redone);
+  count("not_redone", gone);
   transaction.commit();
   minute_s_.reset();
 }
 
-void Redo::write_series(std::uint32_t series, bool and_next) {
+/// @return false when batches with some of its samples are not there any more, or damaged: the row is left as it is
+bool Redo::write_series(std::uint32_t series, bool and_next) {
   const auto& rule = rules_.of(series);
   auto& points = points_[series];
-  if (points.empty()) return;  // they were in a damaged batch
+  const auto known = tier_.find(*minute_s_, series);
+  if (points.empty() || (known && known->count > static_cast<std::int64_t>(points.size()))) return false;
   std::stable_sort(points.begin(), points.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
   const auto start_ns = *minute_s_ * second_ns;
   const auto before = rule.ordered() ? last_before(*minute_s_, series, rule.hold_ns) : std::nullopt;
   replace(*minute_s_, series, roll_up(rule.aggregation, points, before, start_ns, start_ns + tier_.width_ns()));
   if (rule.ordered() && and_next) fix_next(series, points.back());
+  return true;
 }
 
 /// The buckets up to the next one with samples carry `last`, and that one begins with it.

@@ -28,7 +28,7 @@ class Redo {
   std::int64_t batch_at(std::int64_t committed_ns);
   void take(std::span<const std::byte> blob);
   void write_minute();
-  void write_series(std::uint32_t series, bool and_next);
+  bool write_series(std::uint32_t series, bool and_next);
   void fix_next(std::uint32_t series, Point last);
   std::optional<Point> last_before(std::int64_t bucket_s, std::uint32_t series, std::int64_t hold_ns);
   void replace(std::int64_t bucket_s, std::uint32_t series, const Rollup& row);

@@ -198,3 +198,21 @@ TEST_CASE("a sample whose minute is deleted already counts in the finest tier th
   CHECK(count("tier_1h") == left);
   CHECK(world.query("SELECT count FROM anomalies WHERE kind = 'too_late'") == static_cast<std::int64_t>(old.size()));
 }
+
+TEST_CASE("a sample that came early still counts when its batch is deleted before its minute is made again",
+          "[retention]") {
+  tiers::wall_ns() = start_ns;
+  auto series = gauges(1);
+  series[0].rule.aggregation = ring::Kind::counter;
+  World world(series, keep({600, 60, 2 * 3600, 6 * 3600, forever_s}, 0, tiers::rules_of(series)));
+  world.commit({{start_ns + 7200 * second_ns, 5, 1}});  // by a clock two hours ahead
+  world.work(tiers::wall_ns());
+  tiers::wall_ns() += 7200 * second_ns;
+  world.commit({{tiers::wall_ns() + 1, 7, 1}});
+  world.retain(tiers::wall_ns());
+  REQUIRE(world.query("SELECT count(*) FROM batches") == 1);
+  world.finish();
+  CHECK(world.query("SELECT sum(count) FROM tier_1m") == 2);
+  CHECK(world.query("SELECT sum(count) FROM tier_1h") == 2);
+  CHECK(world.query("SELECT count FROM anomalies WHERE kind = 'not_redone'") >= 1);
+}
