@@ -18,7 +18,7 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kills_default = 44;
 #else
-constexpr int kills_default = 264;
+constexpr int kills_default = 198;
 #endif
 
 /// What the parent learns of a life.
