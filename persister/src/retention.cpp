@@ -20,7 +20,7 @@ Retention::Table::Table(Database& database, Tier which, const std::string& made_
       name(std::string("tier_") + tier_names[which]),
       next(made_from_it),
       width_s(which == tier_1s ? 1 : which == tier_1m ? 60 : which == tier_5m ? 300 : 3600),
-      next_width_s(which == tier_1m ? 300 : 3600),
+      next_width_s(which == tier_1s ? 1 : which == tier_1m ? 300 : 3600),
       first(database, "SELECT bucket FROM " + name + " ORDER BY bucket LIMIT 1"),
       rows(database, "SELECT DISTINCT bucket FROM " + name + " WHERE bucket >= ? ORDER BY bucket LIMIT 1"),
       erase(database, "DELETE FROM " + name + " WHERE bucket = ? AND series IN (SELECT series FROM " + name +
@@ -33,6 +33,7 @@ Retention::Retention(Database& database, const Rules& rules)
       rules_(rules),
       oldest_batch_(database, "SELECT id, committed_ns FROM batches ORDER BY id LIMIT 1"),
       erase_batch_(database, "DELETE FROM batches WHERE id = ?"),
+      dirty_(database, "SELECT bucket FROM dirty WHERE tier = ? ORDER BY bucket LIMIT 1"),
       expired_(database, "UPDATE progress SET expired = max(expired, ?) WHERE job = ?") {
   const auto& age_s = rules.tiers().age_s;
   tables_.reserve(4);
@@ -95,7 +96,7 @@ bool Retention::expire_batches(std::int64_t until_ns, Budget& budget) {
 /// Deletes a tier's rows of buckets that start before, the oldest first. @return whether it deleted any
 bool Retention::expire_rows(Table& table, std::int64_t until_s, Budget& budget) {
   constexpr std::int64_t rows_max = 64;  // from one look at the clock to the next
-  until_s = std::min(until_s, made_s(table));
+  until_s = bucket_start(std::min(until_s, made_s(table)), table.next_width_s);
   std::optional<Transaction> transaction;
   std::int64_t last_s = 0;
   while (!budget.spent()) {
@@ -108,7 +109,7 @@ bool Retention::expire_rows(Table& table, std::int64_t until_s, Budget& budget) 
     last_s = bucket_s;
   }
   if (!transaction) return false;
-  note_expired(table.name, last_s + table.width_s);
+  note_expired(table, last_s);
   transaction->commit();
   return true;
 }
@@ -121,7 +122,8 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
   bool any = false;
   for (const auto& [key, ids] : shorter_) {
     if (key.first != table.tier) continue;
-    const auto until_s = std::min(key.second == forever_s ? earliest_s : now_s - key.second, made);
+    const auto age_ends_s = key.second == forever_s ? earliest_s : now_s - key.second;
+    const auto until_s = bucket_start(std::min(age_ends_s, made), table.next_width_s);
     auto bucket_s = table.swept_s;
     while (bucket_s < until_s) {
       table.rows.bind(1, bucket_s);
@@ -132,7 +134,7 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
       if (budget.spent()) return transaction ? (transaction->commit(), true) : any;
       if (!transaction) transaction.emplace(database_);
       for (const auto id : ids) table.erase_one.bind(1, bucket_s).bind(2, id).run();
-      note_expired(table.name, bucket_s + table.width_s);
+      note_expired(table, bucket_s);
       any = true;
       bucket_s += table.width_s;
     }
@@ -143,17 +145,24 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
   return any;
 }
 
-/// Rows of buckets before it are in the next tier, if there is one, with all that came late so far.
+/// Rows of buckets before it are in the next tier, if there is one, with all that came late so far. Until a bucket that
+/// is to be made again has been, so are those above it: their parts must all be there.
 std::int64_t Retention::made_s(const Table& table) {
   auto made = read_progress(database_, table.name).frontier_s;
-  if (!table.next.empty())  // and these buckets are over: a stop makes the next tier's before that
-    made = bucket_start(std::min(made, read_progress(database_, table.next).frontier_s), table.next_width_s);
-  for (const auto* tier : {&table.name, &table.next}) {
-    auto& dirty = database_.prepared("SELECT bucket FROM dirty WHERE tier = ? ORDER BY bucket LIMIT 1");
-    if (dirty.bind(1, std::string_view(*tier)).step()) made = std::min(made, dirty.integer(0));
-    dirty.reset();
+  if (table.tier == tier_1s) return made;
+  made = std::min(made, read_progress(database_, "tier_1m").frontier_s);  // a stop makes wider tiers ahead of it
+  if (!table.next.empty()) made = std::min(made, read_progress(database_, table.next).frontier_s);
+  for (const auto tier : {tier_1m, tier_5m, tier_1h}) {
+    dirty_.bind(1, std::string_view(tables_[tier - tier_1s].name));
+    if (dirty_.step()) made = std::min(made, dirty_.integer(0));
+    dirty_.reset();
   }
   return made;
+}
+
+/// Of the bucket above, as soon as the first row is deleted: it cannot be made again any more.
+void Retention::note_expired(const Table& table, std::int64_t bucket_s) {
+  note_expired(table.name, bucket_start(bucket_s, table.next_width_s) + table.next_width_s);
 }
 
 void Retention::note_expired(const std::string& job, std::int64_t until_s) {

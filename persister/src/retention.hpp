@@ -1,6 +1,6 @@
 // retention.hpp: deletes what is older than its tier's age or beyond the database's size, and gives the space back.
 // Nothing goes before the next tier has it: a batch not before every fold is done with it, a row of 1m not before its
-// 5m bucket is made. Each slice is one transaction of a few rows; what was deleted moves `progress.expired`.
+// 5m bucket is made, and then with all of that bucket. Each slice is one transaction of a few rows; what was deleted moves `progress.expired`.
 #pragma once
 
 #include <cstdint>
@@ -32,20 +32,20 @@ class Retention {
     std::int64_t swept_s;      // series with ages of their own have no rows before it
   };
   void read_series();
-  std::int64_t longest(Tier tier) const;
   bool expire_batches(std::int64_t until_ns, Budget& budget);
   bool expire_rows(Table& table, std::int64_t until_s, Budget& budget);
   bool sweep(Table& table, std::int64_t now_s, Budget& budget);
   std::int64_t made_s(const Table& table);
   bool shrink_to_size(Budget& budget);
   bool vacuum(Budget& budget);
+  void note_expired(const Table& table, std::int64_t bucket_s);
   void note_expired(const std::string& job, std::int64_t until_s);
   std::int64_t pages(const char* pragma);
 
   Database& database_;
   Rules rules_;
   std::vector<Table> tables_;
-  Statement oldest_batch_, erase_batch_, expired_;
+  Statement oldest_batch_, erase_batch_, dirty_, expired_;
   std::int64_t series_ = 0;                                             // known of, the highest id
   std::map<std::pair<Tier, std::int64_t>, std::vector<std::int64_t>> shorter_;  // by tier and age: series that go earlier
   std::array<std::int64_t, tier_count> longest_s_{};

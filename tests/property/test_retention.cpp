@@ -111,6 +111,28 @@ TEST_CASE("a bucket that waits to be made again keeps what it is made from", "[r
   CHECK(world.query("SELECT count(*) FROM tier_1m") <= 10);
 }
 
+TEST_CASE("rows stay as long as a bucket of the same hour waits to be made again or is not over", "[retention]") {
+  tiers::wall_ns() = start_ns;
+  const auto far_ns = start_ns + 1000 * day_s * second_ns;
+  for (const std::string tier : {"tier_1m", "tier_5m", "tier_1h", "none: the 1m tier ends within the hour"}) {
+    World world(gauges(1), keep({600, 60, 3600, 6 * 3600, forever_s}));
+    world.commit(samples(1, 3 * 3600, 10));
+    world.finish();
+    const auto hour_s = world.query("SELECT max(bucket) - 3600 FROM tier_1h");
+    const auto late_s = std::to_string(hour_s + (tier == "tier_1h" ? 0 : 1800));
+    if (tier.starts_with("tier"))
+      world.database().execute("INSERT INTO dirty VALUES ('" + tier + "', " + late_s + ", 1, 0)");
+    else
+      world.database().execute("UPDATE progress SET frontier = " + late_s + ", next_frontier = " + late_s +
+                               " WHERE job = 'tier_1m'");
+    world.retain(far_ns);
+    INFO(tier);
+    CHECK(world.query("SELECT count(*) FROM tier_5m WHERE bucket >= " + std::to_string(hour_s)) >= 12);
+    CHECK(world.query("SELECT expired FROM progress WHERE job = 'tier_5m'") == hour_s);
+    CHECK(world.query("SELECT expired % 300 FROM progress WHERE job = 'tier_1m'") == 0);
+  }
+}
+
 TEST_CASE("beyond the database's size raw samples go first, and the file shrinks to what is left", "[retention]") {
   tiers::wall_ns() = start_ns;
   constexpr std::uint64_t size_bytes_max = 1 << 20;
