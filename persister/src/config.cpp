@@ -157,6 +157,24 @@ std::optional<std::int64_t> read_age(Section& section, std::size_t tier, bool in
   return {};
 }
 
+/// A late sample goes into the finest tier that still has its time, so none may be kept longer than one made from it.
+/// Told at the longer age if it stands in this section, else at the shorter one.
+void refuse_shrinking(Section& section, const Ages& age_s) {
+  const auto text = [](std::int64_t s) { return s == forever_s ? "forever" : duration_text(s * second_ns); };
+  for (const auto& [finer, wider] : {std::pair{tier_1m, tier_5m}, {tier_5m, tier_1h}}) {
+    if (age_s[wider] == 0 || age_s[finer] <= age_s[wider]) continue;
+    const std::string finer_key = tier_names[finer], wider_key = tier_names[wider];
+    if (const auto* const node = section.find(finer_key))
+      section.expect(*node, finer_key,
+                     fmt::format("at most the {} tier's \"{}\", which is made from it; make that one longer or this "
+                                 "one shorter", wider_key, text(age_s[wider])));
+    else if (const auto* const below = section.find(wider_key))
+      section.expect(*below, wider_key,
+                     fmt::format("at least the {} tier's \"{}\", from which it is made; make this one longer or that "
+                                 "one shorter", finer_key, text(age_s[finer])));
+  }
+}
+
 void read_tiers(Section& section, Tiers& tiers) {
   std::array<std::optional<std::int64_t>, tier_count> age_s;
   for (std::size_t i = 0; i < tier_count; ++i) {
@@ -169,6 +187,7 @@ void read_tiers(Section& section, Tiers& tiers) {
                      "\"off\", since it is made from 5m, which is off; remove one of the two");
     tiers.age_s[tier_1h] = 0;
   }
+  refuse_shrinking(section, tiers.age_s);
   const auto is_size = [](const std::string& text) {
     return parse_size_bytes(text).value_or(0) >= size_bytes_min;
   };
@@ -231,6 +250,10 @@ Rule read_rule(Section& section, const Tiers& tiers) {
       section.expect(*section.find(tier_names[tier]), tier_names[tier],
                      "no age, since [tiers] has this tier off; remove one of the two");
   }
+  auto age_s = tiers.age_s;
+  for (std::size_t i = 0; i < tier_count; ++i)
+    if (age_s[i] > 0) age_s[i] = rule.age_s[i].value_or(age_s[i]);
+  refuse_shrinking(section, age_s);
   if (!rule.keep && rule.age_s[tier_raw])
     section.expect(*section.find("raw"), "raw", "no age beside keep = false; remove one of the two");
   if (rule.on_change && rule.aggregation == ring::Kind::counter)

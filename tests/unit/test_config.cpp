@@ -163,9 +163,9 @@ TEST_CASE("flags, the path and the share are checked for their type and range", 
 
 TEST_CASE("tiers get ages, and three of them can be off; without 5m there is no 1h", "[config]") {
   const auto ages = [](const std::string& text) { return parse("[tiers]\n" + text).store.rules.tiers().age_s; };
-  CHECK(ages("raw = \"10m\"\n1s = \"1s\"\n1m = \"1h\"\n5m = \"6h\"\n1h = \"1s\"") ==
-        Ages{600, 1, 3600, 21600, 1});
-  CHECK(ages("raw = \"forever\"\n1m = \"forever\"")[tier_raw] == forever_s);
+  CHECK(ages("raw = \"10m\"\n1s = \"1s\"\n1m = \"1h\"\n5m = \"6h\"\n1h = \"6h\"") ==
+        Ages{600, 1, 3600, 21600, 21600});
+  CHECK(ages("raw = \"forever\"\n1m = \"180d\"")[tier_raw] == forever_s);
   CHECK(ages("1s = \"off\"") == Ages{7 * 86400, 0, 30 * 86400, 180 * 86400, forever_s});
   CHECK(ages("1h = \"off\"") == Ages{7 * 86400, 900, 30 * 86400, 180 * 86400, 0});
   CHECK(ages("5m = \"off\"") == Ages{7 * 86400, 900, 30 * 86400, 0, 0});
@@ -185,6 +185,28 @@ TEST_CASE("an age that is too short for the next tier is refused with the reason
   CHECK_THAT(refusal("[tiers]\n1s = \"0s\""), Contains("found '0s', expected at least \"1s\""));
   CHECK_THAT(refusal("[[rule]]\nraw = \"1m\""),
              Contains("a.toml:2:7: rule[1].raw: found '1m', expected at least \"10m\""));
+}
+
+TEST_CASE("no tier is kept longer than one that is made from it, of all series or of a rule's", "[config]") {
+  CHECK(refusal("[tiers]\n1m = \"181d\"") ==
+        "a.toml:2:6: tiers.1m: found '181d', expected at most the 5m tier's \"180d\", which is made from it; make that "
+        "one longer or this one shorter");
+  CHECK(refusal("[tiers]\n1h = \"100d\"") ==
+        "a.toml:2:6: tiers.1h: found '100d', expected at least the 5m tier's \"180d\", from which it is made; make this "
+        "one longer or that one shorter");
+  CHECK_THAT(refusal("[tiers]\n5m = \"forever\"\n1h = \"90d\""),
+             Contains("a.toml:2:6: tiers.5m: found 'forever', expected at most the 1h tier's \"90d\""));
+  CHECK_THAT(refusal("[[rule]]\n1m = \"1y\""),
+             Contains("a.toml:2:6: rule[1].1m: found '1y', expected at most the 5m tier's \"180d\""));
+  CHECK_THAT(refusal("[[rule]]\n1h = \"2d\""),
+             Contains("a.toml:2:6: rule[1].1h: found '2d', expected at least the 5m tier's \"180d\""));
+  CHECK_THAT(refusal("[tiers]\n5m = \"30d\"\n[[rule]]\n1m = \"60d\"\n5m = \"90d\"\n[[rule]]\n5m = \"20d\""),
+             Contains("a.toml:7:6: rule[2].5m: found '20d'") && !Contains("rule[1]"));
+  CHECK(refusal("[tiers]\n1m = \"180d\"\n1h = \"180d\"").empty());  // equal ages
+  CHECK(refusal("[tiers]\n1m = \"forever\"\n5m = \"forever\"").empty());
+  CHECK(refusal("[tiers]\n1m = \"1y\"\n5m = \"off\"").empty());
+  CHECK(refusal("[tiers]\n5m = \"1y\"\n1h = \"off\"").empty());
+  CHECK(refusal("[tiers]\nraw = \"1y\"\n1s = \"1y\"").empty());  // nothing is made from 1s, nor again from raw
 }
 
 TEST_CASE("an age that is none is refused with examples, and off only where a tier can be off", "[config]") {
