@@ -75,14 +75,15 @@ void Fold::reload() {
   late_ = future_ = 0;
   latest_.clear();
   stored_.clear();
-  stale_ = is_writing_ = false;
-  if (!tier_.has_detail()) return;
-  Statement rows(database_, "SELECT series, time_ns, value FROM latest");
-  while (rows.step())
-    if (rows.integer(0) > 0 && rows.integer(0) < rules_.end()) {
-      const auto series = static_cast<std::uint32_t>(rows.integer(0));
-      at(stored_, series) = at(latest_, series) = Point{rows.integer(1), rows.real(2)};
+  is_writing_ = false;
+  std::optional<Statement> rows;
+  if (tier_.has_detail()) rows.emplace(database_, "SELECT series, time_ns, value FROM latest");
+  while (rows && rows->step())
+    if (rows->integer(0) > 0 && rows->integer(0) < rules_.end()) {
+      const auto series = static_cast<std::uint32_t>(rows->integer(0));
+      at(stored_, series) = at(latest_, series) = Point{rows->integer(1), rows->real(2)};
     }
+  stale_ = false;  // not before all of it is read
 }
 
 bool Fold::run(std::int64_t horizon_ns, Budget& budget) {
