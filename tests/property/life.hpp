@@ -17,6 +17,7 @@ inline ringdown::Rules some_rules(bool keeps_all) {
 class Life {
  public:
   explicit Life(std::mt19937_64& random, int count = 8) {
+    wall_ns() += static_cast<std::int64_t>(random() % 3 * 3600) * second_ns;  // nothing ran: much is due at once
     Daemons daemons(random);
     for (; count > 0; --count) {
       auto samples = daemons.batch();
@@ -42,7 +43,7 @@ class Life {
         if (job > World::jobs) world.database().checkpoint_passive();
       });
     }
-    if (random() % 3 == 0) attempt([&] { world.work(wall_ns()); });
+    if (random() % 2 == 0) attempt([&] { world.work(wall_ns()); });
     if (random() % 2 == 0) attempt([&] { world.retain(wall_ns()); });
     if (random() % 8 == 0) attempt([&] { world.restart(); });
   }

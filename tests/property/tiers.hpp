@@ -69,6 +69,7 @@ class World {
   /// nothing is expected, and once it has begun to delete, no growth and no time in states: see Redo.
   void check();
   const std::filesystem::path& folder() const noexcept { return folder_; }
+  bool is_open() const noexcept { return jobs_.has_value(); }
   ringdown::Database& database() { return store_->database(); }
   std::int64_t query(const std::string& sql) { return database().query_integer(sql); }
   static constexpr std::size_t jobs = 5;

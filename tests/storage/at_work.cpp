@@ -37,7 +37,7 @@ int statement_begins(unsigned, void* connection, void* statement, void*) {
 }
 
 int connection_opens(sqlite3* connection, char**, const sqlite3_api_routines*) {
-  if (now.writer == connection) now = {};
+  now = {};
   return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, statement_begins, connection);
 }
 
