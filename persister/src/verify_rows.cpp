@@ -243,7 +243,7 @@ std::string impossible(const StoredRow& at, ring::Kind kind, std::int64_t width_
   if (bucket_start(at.bucket_s, width_s) != at.bucket_s)
     return fmt::format("expected a multiple of {}", width_s);
   if (row.count < 0) return fmt::format("count {}, expected 0 or more", row.count);
-  if (row.count == 0 && !(row.min == row.max && row.max == row.first && row.first == row.last))
+  if (row.count == 0 && !(row.min == row.max && row.max == row.first && (row.first == row.last || !in_order)))
     return fmt::format("carried with min {}, max {}, first {} and last {}, expected one value", row.min,
                        row.max, row.first, row.last);
   if (!(row.min <= row.max)) return fmt::format("min {}, expected up to max {}", row.min, row.max);
