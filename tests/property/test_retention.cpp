@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "tiers.hpp"
+#include "verify.hpp"
 
 using namespace ringdown;
 using tiers::second_ns;
@@ -41,6 +42,15 @@ TEST_CASE("over a month the file is flat behind the first horizon and no sample 
     world.commit(batch);
     world.work(tiers::wall_ns());
     world.retain(tiers::wall_ns());
+    if (hour % 24 == 23) {
+      const auto found = verify(world.database(), [](const std::string&, double) {});
+      INFO("day " << hour / 24 << "\n" << verified_text(found));
+      CHECK(found.findings() == 0);
+      // Whatever was deleted: all but the open buckets is above, once.
+      const auto hours = world.query("SELECT coalesce(sum(count), 0) FROM tier_1h");
+      CHECK(hours >= pushed - 3 * static_cast<std::int64_t>(batch.size()));
+      CHECK(hours <= pushed);
+    }
     const auto pages = world.query("PRAGMA page_count");
     if (hour == 10 * 24) pages_day_10 = pages;
     if (hour > 10 * 24) pages_most = std::max(pages_most, pages);
