@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <numeric>
 #include <optional>
 
 #include "column.hpp"
 #include "decimal.hpp"
+#include "mean.hpp"
 
 namespace ringdown {
 namespace {
 
-enum class Kind : std::uint8_t { image, decimal, dictionary, runs };
+enum class Kind : std::uint8_t { image, decimal, dictionary, means, runs };
 
 using Numbers = std::vector<std::uint64_t>;
 
@@ -82,9 +84,20 @@ void put_dictionary(const Dictionary& dictionary, const Prediction& prediction, 
   put_column(dictionary.ranks, prediction, out);
 }
 
+void put_means(double first, const Means& means, Bytes& out) {
+  put_kind(Kind::means, out);
+  put_byte(static_cast<unsigned>(means.way) | means.places << 1, out);
+  for (const double number : {first, means.weight}) {
+    const auto bytes = std::as_bytes(std::span(&number, 1));
+    out.insert(out.end(), bytes.begin(), bytes.end());
+  }
+  put_column(means.digits, out);
+  put_column(means.off, out);
+}
+
 /// The cheapest way, by what is expected of each.
 void put_any(std::span<const double> values, Bytes& out) {
-  constexpr double misfit_bits = 48, entry_bits = 56, worth_a_dictionary = 8;
+  constexpr double misfit_bits = 48, entry_bits = 56, worth_a_dictionary = 8, worth_means = 24;
   const auto share = [&](std::size_t of) {
     return static_cast<double>(of) / static_cast<double>(values.size());
   };
@@ -107,6 +120,10 @@ void put_any(std::span<const double> values, Bytes& out) {
       if (of_ranks.bits + entry_bits * share(dictionary->entries.size()) < bits)
         return put_dictionary(*dictionary, of_ranks, out);
     }
+  if (bits > worth_means)
+    if (const auto means = find_means(values);
+        means && predict(means->digits).bits + predict(means->off).bits < bits)
+      return put_means(values[0], *means, out);
   if (decimals) return put_decimals(*decimals, of_decimals, out);
   put_kind(Kind::image, out);
   put_column(image, of_image, out);
@@ -140,6 +157,27 @@ void get_dictionary(ByteReader& reader, std::span<double> values, std::span<std:
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = meaning[numbers[i]];
 }
 
+double get_double(ByteReader& reader) {
+  double out;
+  std::memcpy(&out, reader.take(sizeof out).data(), sizeof out);
+  return out;
+}
+
+void get_means(ByteReader& reader, std::span<double> values, std::span<std::uint64_t> numbers) {
+  const auto way = reader.byte();
+  if (way > 2 * Means::places_max + 1)
+    throw std::runtime_error("means of kind " + std::to_string(way) + " are unknown");
+  values[0] = get_double(reader);
+  const auto weight = get_double(reader);
+  if (values.size() == 1) throw std::runtime_error("one value is no means");
+  const auto digits = numbers.subspan(1);
+  thread_local Numbers off;
+  off.resize(digits.size());
+  get_column(reader, digits);
+  get_column(reader, off);
+  from_means(static_cast<Means::Way>(way & 1), way >> 1, weight, digits, off, values);
+}
+
 void get_any(Kind kind, ByteReader& reader, std::span<double> values) {
   thread_local Numbers room;
   if (room.size() < values.size()) room.resize(values.size());
@@ -151,6 +189,8 @@ void get_any(Kind kind, ByteReader& reader, std::span<double> values) {
       return;
     case Kind::decimal:
       return get_decimals(reader, values, numbers);
+    case Kind::means:
+      return get_means(reader, values, numbers);
     case Kind::dictionary:
       return get_dictionary(reader, values, numbers);
     default:
