@@ -146,10 +146,9 @@ Prediction predict(std::span<const std::uint64_t> column) {
   };
 
   const auto rise = is_signed(y[last]), steps = static_cast<std::int64_t>(last);
-  const auto rest = (rise % steps + steps) % steps;
-  const auto slope = static_cast<std::uint64_t>((rise - rest) / steps);
-  const auto fraction =
-      (static_cast<std::uint64_t>(rest) << fraction_bits) / static_cast<std::uint64_t>(steps);
+  const auto rest = static_cast<std::uint64_t>((rise % steps + steps) % steps);
+  const auto slope = static_cast<std::uint64_t>(is_signed(y[last] - rest) / steps);
+  const auto fraction = (rest << fraction_bits) / last;
   const auto height = middle(places, [&](auto i) { return y[i] - line(i, slope, fraction); });
   consider(mean_bits(places, [&](auto i) { return y[i] - line(i, slope, fraction) - height; }), 0, 0 - height,
            slope, fraction);

@@ -1,5 +1,6 @@
 #include "decimal.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -28,13 +29,16 @@ bool to_digits(double value, double power, std::uint64_t& digits) {
 
 /// The places that do for a look at some of the values; too many are `decimal_places_max + 1`.
 unsigned find_places(std::span<const double> values, unsigned places) {
-  constexpr std::size_t looks = 64, misfits_max = 12;
-  const auto stride = std::max<std::size_t>(1, values.size() / looks);
+  constexpr std::size_t looks = 64, misfits_max = 20;
+  constexpr double stride =
+      0.6180339887498949;  // of the whole: evenly spread, but never in step with the values
+  double at = 0;
   std::size_t misfits = 0;
-  for (std::size_t i = 0; i < values.size(); i += stride) {
+  for (std::size_t i = 0; i < std::min(looks, values.size()); ++i, at += stride - (at + stride >= 1)) {
+    const auto value = values[static_cast<std::size_t>(at * static_cast<double>(values.size()))];
     std::uint64_t digits;
     auto enough = places;
-    while (enough <= decimal_places_max && !to_digits(values[i], powers[enough], digits)) ++enough;
+    while (enough <= decimal_places_max && !to_digits(value, powers[enough], digits)) ++enough;
     if (enough <= decimal_places_max)
       places = enough;
     else if (++misfits > misfits_max)

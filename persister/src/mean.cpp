@@ -66,7 +66,7 @@ double find_scale(const std::vector<Move>& moves, double power, std::size_t trie
   for (; tries > 0; --tries, digits += sign) {
     const double scale = (digits / power - small.from) / small.by;
     if (!(scale < scale_max)) break;
-    if (scale > 0.99 && all_decimal(moves, scale, power)) return scale;
+    if (scale > 1.01 && all_decimal(moves, scale, power)) return scale;
   }
   return 0;
 }
