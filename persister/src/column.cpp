@@ -37,22 +37,24 @@ struct Units {
   }
 };
 
-/// Up to 4 stretches of 48 numbers, evenly over the column; the first numbers are in none.
+constexpr std::size_t stretches = 4, stretch = 48;  // of numbers looked at
+
+/// Numbers evenly over the column; the first ones are left out.
 std::vector<std::size_t> some_places(std::size_t count) {
-  constexpr std::size_t stretches = 4, length = 48, before = 2;
+  constexpr std::size_t before = 2;
   std::vector<std::size_t> out;
-  if (count <= stretches * length + before) {
+  if (count <= stretches * stretch + before) {
     for (auto i = std::min(before, count - 1); i < count; ++i) out.push_back(i);
     return out;
   }
   for (std::size_t s = 0; s < stretches; ++s) {
-    const auto from = before + (count - before - length) * s / (stretches - 1);
-    for (auto i = from; i < from + length; ++i) out.push_back(i);
+    const auto from = before + (count - before - stretch) * s / (stretches - 1);
+    for (auto i = from; i < from + stretch; ++i) out.push_back(i);
   }
   return out;
 }
 
-/// The middle of the numbers at `places`, each shifted by `guess`.
+/// The middle of the guesses at `places`.
 template <class Guess>
 std::uint64_t middle(const std::vector<std::size_t>& places, Guess&& guess) {
   std::vector<std::int64_t> all;
@@ -132,9 +134,9 @@ void fill_any(unsigned count, std::integer_sequence<unsigned, planes...>,
 Prediction predict(std::span<const std::uint64_t> column) {
   const auto unit = unit_of(column);
   const Units y{column, is_signed(unit)};
-  const auto last = column.size() - 1;
+
   Prediction best{.unit = unit};
-  if (last == 0) return best;
+  if (column.size() == 1) return best;
   const auto places = some_places(column.size());
 
   const auto level = middle(places, [&](auto i) { return y[i]; });
@@ -145,17 +147,22 @@ Prediction predict(std::span<const std::uint64_t> column) {
     if (bits < best.bits) best = {order, start, slope, fraction, unit, bits};
   };
 
-  const auto rise = is_signed(y[last]), steps = static_cast<std::int64_t>(last);
-  const auto rest = static_cast<std::uint64_t>((rise % steps + steps) % steps);
-  const auto slope = static_cast<std::uint64_t>(is_signed(y[last] - rest) / steps);
-  const auto fraction = (rest << fraction_bits) / last;
+  // Several pairs, a stretch's beginning and its end apart: one number that is off would tilt the line.
+  std::vector<std::size_t> begins(std::min(stretch, column.size() / 2));
+  std::iota(begins.begin(), begins.end(), 0);
+  const auto apart = column.size() - begins.size();
+  const auto rise = middle(begins, [&](auto i) { return y[i + apart] - y[i]; });
+  const auto steps = static_cast<std::int64_t>(apart);
+  const auto rest = static_cast<std::uint64_t>((is_signed(rise) % steps + steps) % steps);
+  const auto slope = static_cast<std::uint64_t>(is_signed(rise - rest) / steps);
+  const auto fraction = (rest << fraction_bits) / apart;
   const auto height = middle(places, [&](auto i) { return y[i] - line(i, slope, fraction); });
   consider(mean_bits(places, [&](auto i) { return y[i] - line(i, slope, fraction) - height; }), 0, 0 - height,
            slope, fraction);
 
   const auto step = middle(places, [&](auto i) { return y[i] - y[i - 1]; });
   consider(mean_bits(places, [&](auto i) { return y[i] - y[i - 1] - step; }), 1, step, step, 0);
-  if (last > 1)
+  if (column.size() > 2)
     consider(mean_bits(places, [&](auto i) { return y[i] - 2 * y[i - 1] + y[i - 2]; }), 2, y[1], y[1], 0);
   return best;
 }
