@@ -1,6 +1,6 @@
 #!/bin/bash
 # aarch64.sh SOURCE_DIR PERSISTER: the ring's unit and model tests, cross-built and run under qemu-user; then a ring
-# written there is drained by the persister built here.
+# written there is drained by the persister built here, and chunks are unpacked to the same values.
 # Exit 77 (skipped) where Debian's g++-aarch64-linux-gnu or qemu-user is not installed.
 set -euo pipefail
 source_dir=$1 persister=$2
@@ -32,3 +32,14 @@ if [[ $found != "1000|1|written_on_aarch64" ]]; then
   exit 1
 fi
 echo "a ring written on aarch64 was drained here: 1000 samples, 1 loss"
+
+means=(-std=c++20 -O2 -ffp-contract=off -I "$source_dir/libring/include" -I "$source_dir/persister/src"
+  "$source_dir/tests/cross/means.cpp" "$source_dir"/persister/src/{mean,decimal}.cpp)
+"$compiler" "${means[@]}" -o means_there
+c++ "${means[@]}" -o means_here
+there=$(run ./means_there) here=$(./means_here)
+if [[ $there != "$here" ]]; then
+  echo "FAILED: chunks of means are unpacked to $there on aarch64 and to $here here"
+  exit 1
+fi
+echo "chunks of means are unpacked to the same values on aarch64"
