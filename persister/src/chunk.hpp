@@ -28,7 +28,7 @@
 // double is k / 10^p is used as in ALP (Afroozeh, Kuffo, Boncz, SIGMOD 2024), ordered images as in pcodec
 // (Loncaric et al., 2025).
 //
-// Which kind and which prediction are guessed to be the cheapest by the mean length of some 200 numbers, in
+// Which kind and which prediction are guessed to be the cheapest by the mean length of some 130 numbers, in
 // stretches all over the chunk. A wrong guess costs bytes, never a bit of a value.
 #pragma once
 

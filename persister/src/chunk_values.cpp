@@ -38,7 +38,7 @@ struct Dictionary {
   Numbers entries, ranks;  // entries: images, ascending
 };
 std::optional<Dictionary> find_dictionary(const Numbers& images) {
-  constexpr std::size_t entries_max = 4096, slot_bits = 14, uses_min = 8;
+  constexpr std::size_t entries_max = 4096, slot_bits = 14, uses_min = 2;
   constexpr std::uint32_t empty = ~0u;
   const auto most = std::min(entries_max, images.size() / uses_min);
   Numbers entries;

@@ -37,7 +37,7 @@ struct Units {
   }
 };
 
-constexpr std::size_t stretches = 4, stretch = 48;  // of numbers looked at
+constexpr std::size_t stretches = 4, stretch = 32;  // of numbers looked at
 
 /// Numbers evenly over the column; the first ones are left out.
 std::vector<std::size_t> some_places(std::size_t count) {
@@ -57,7 +57,8 @@ std::vector<std::size_t> some_places(std::size_t count) {
 /// The middle of the guesses at `places`.
 template <class Guess>
 std::uint64_t middle(const std::vector<std::size_t>& places, Guess&& guess) {
-  std::vector<std::int64_t> all;
+  thread_local std::vector<std::int64_t> all;
+  all.clear();
   for (const auto i : places) all.push_back(is_signed(guess(i)));
   const auto at = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
   std::nth_element(all.begin(), at, all.end());
@@ -146,6 +147,8 @@ Prediction predict(std::span<const std::uint64_t> column) {
                             std::uint64_t fraction) {
     if (bits < best.bits) best = {order, start, slope, fraction, unit, bits};
   };
+  // Of two states next to each other both are then a bit: 0 and -1, not 0 and 1.
+  consider(mean_bits(places, [&](auto i) { return y[i] - level - 1; }), 0, 0 - level - 1, 0, 0);
 
   // Several pairs, a stretch's beginning and its end apart: one number that is off would tilt the line.
   std::vector<std::size_t> begins(std::min(stretch, column.size() / 2));

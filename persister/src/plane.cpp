@@ -71,8 +71,9 @@ void put_plane(const std::uint8_t* plane, std::size_t count, Bytes& out) {
   for (std::size_t i = 0; i < count; ++i) all |= plane[i];
   const auto bits = static_cast<unsigned>(std::bit_width(all));
   const auto bytes = packed_bytes(count, bits);
-  constexpr std::size_t frame_bytes_min = 24;  // no frame is smaller
-  if (bytes > frame_bytes_min && put_frame(plane, count, bytes - bytes / 32, out)) return;
+  // A frame takes some microseconds to unpack, however small it is.
+  constexpr std::size_t worth_a_frame = 64, saved_min = 8, saved_share = 32;
+  if (bytes > worth_a_frame && put_frame(plane, count, bytes - saved_min - bytes / saved_share, out)) return;
   put_byte(bits, out);
   const auto at = out.size();
   out.resize(at + bytes);
