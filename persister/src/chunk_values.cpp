@@ -131,7 +131,9 @@ void put_any(std::span<const double> values, Bytes& out) {
 
 void get_decimals(ByteReader& reader, std::span<double> values, std::span<std::uint64_t> numbers) {
   const auto places = static_cast<unsigned>(reader.byte());
-  if (places > decimal_places_max) throw std::runtime_error(std::to_string(places) + " decimal places");
+  if (places > decimal_places_max)
+    throw std::runtime_error(std::to_string(places) + " decimal places, at most " +
+                             std::to_string(decimal_places_max) + " are possible");
   Numbers misfits(reader.varint(values.size(), "the number of misfits")), misfit_images(misfits.size());
   if (!misfits.empty()) {
     get_column(reader, misfits);
