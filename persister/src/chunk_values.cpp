@@ -38,9 +38,8 @@ struct Dictionary {
   Numbers entries, ranks;  // entries: images, ascending
 };
 std::optional<Dictionary> find_dictionary(const Numbers& images) {
-  constexpr std::size_t entries_max = 4096, slot_bits = 14, uses_min = 2;
+  constexpr std::size_t entries_max = 4096, slot_bits = 14, first_entries = 128;
   constexpr std::uint32_t empty = ~0u;
-  const auto most = std::min(entries_max, images.size() / uses_min);
   Numbers entries;
   std::vector<std::uint32_t> slots(1 << slot_bits, empty), ids;
   ids.reserve(images.size());
@@ -48,7 +47,8 @@ std::optional<Dictionary> find_dictionary(const Numbers& images) {
     auto at = image * 0x9e3779b97f4a7c15u >> (64 - slot_bits);
     while (slots[at] != empty && entries[slots[at]] != image) at = (at + 1) % slots.size();
     if (slots[at] == empty) {
-      if (entries.size() == most) return std::nullopt;
+      // Most values must be seen again, of a few hundred already.
+      if (entries.size() == std::min(entries_max, first_entries + ids.size() / 2)) return std::nullopt;
       slots[at] = static_cast<std::uint32_t>(entries.size());
       entries.push_back(image);
     }

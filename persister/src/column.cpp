@@ -111,11 +111,17 @@ void fill(const std::array<const std::uint8_t*, planes_max>& plane, std::span<st
   std::uint64_t off[block];
   for (std::size_t from = 0; from < column.size(); from += block) {
     const auto count = std::min(block, column.size() - from);
-    for (std::size_t i = 0; i < count; ++i) {
-      std::uint64_t coded = 0;
-      for (unsigned p = 0; p < planes; ++p) coded |= std::uint64_t{plane[p][from + i]} << (8 * p);
-      off[i] = unzigzag(coded);
-    }
+    const auto combine = [&](std::size_t length) {
+      for (std::size_t i = 0; i < length; ++i) {
+        std::uint64_t coded = 0;
+        for (unsigned p = 0; p < planes; ++p) coded |= std::uint64_t{plane[p][from + i]} << (8 * p);
+        off[i] = unzigzag(coded);
+      }
+    };
+    if (count == block)
+      combine(block);  // a fixed length, so that the compiler uses vectors
+    else
+      combine(count);
     if (unit == 1)
       for (std::size_t i = 0; i < count; ++i) column[from + i] = base + sequence.next(off[i]);
     else

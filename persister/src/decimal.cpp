@@ -80,8 +80,14 @@ std::optional<Decimals> find_decimals(std::span<const double> values) {
 
 void from_digits(std::span<const std::uint64_t> digits, unsigned places, std::span<double> values) {
   const double power = powers[places];
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = (std::bit_cast<double>(digits[i] + std::bit_cast<std::uint64_t>(rounder)) - rounder) / power;
+  const auto one = [power](std::uint64_t number) {
+    return (std::bit_cast<double>(number + std::bit_cast<std::uint64_t>(rounder)) - rounder) / power;
+  };
+  constexpr std::size_t block = 64;  // of a fixed length, so that the compiler uses vectors
+  std::size_t from = 0;
+  for (; from + block <= values.size(); from += block)
+    for (std::size_t i = 0; i < block; ++i) values[from + i] = one(digits[from + i]);
+  for (; from < values.size(); ++from) values[from] = one(digits[from]);
 }
 
 }  // namespace ringdown

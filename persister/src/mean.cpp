@@ -41,7 +41,7 @@ std::vector<Move> some_moves(std::span<const double> values) {
 /// @param scale  1 / weight
 bool all_decimal(const std::vector<Move>& moves, double scale, double power) {
   constexpr double near = 1e-4;
-  constexpr std::size_t others_max = 6;
+  constexpr std::size_t others_max = 4;
   std::size_t others = 0;
   for (const auto& move : moves) {
     const double scaled = (move.from + move.by * scale) * power;
@@ -111,7 +111,7 @@ Means find_way(std::span<const double> values, unsigned places, double scale) {
 }  // namespace
 
 std::optional<Means> find_means(std::span<const double> values) {
-  constexpr std::size_t moves_min = 20, look = 200, tries_max = 4096;
+  constexpr std::size_t moves_min = 20, look = 200, tries_max = 2048;
   const auto moves = some_moves(values);
   if (moves.size() < moves_min) return std::nullopt;
   for (unsigned places = 0; places < powers.size(); ++places)
