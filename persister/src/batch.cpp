@@ -34,7 +34,7 @@ std::byte* put_zigzag(std::byte* at, std::uint64_t from, std::uint64_t to) {
 /// What encode_batch keeps from one call to the next.
 struct Scratch {
   struct Free {
-    void operator()(ZSTD_CCtx* context) const noexcept { ZSTD_freeCCtx(context); }
+    void operator()(ZSTD_CCtx* done) const noexcept { ZSTD_freeCCtx(done); }
   };
   std::unique_ptr<ZSTD_CCtx, Free> context{ZSTD_createCCtx()};
   std::vector<std::uint32_t> first;   // by series: the place of its next sample

@@ -23,8 +23,8 @@ std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
 
 Progress read_progress(Database& database, const std::string& job) {
   auto& row = database.prepared("SELECT done, replay, target, series, frontier, next_frontier, expired FROM progress "
-                                "WHERE job = ?");
-  const bool found = row.bind(1, std::string_view(job)).step();
+                                "WHERE job = '" + job + "'");
+  const bool found = row.step();
   const Progress out{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4), row.integer(5),
                      row.integer(6)};
   row.reset();
@@ -38,9 +38,9 @@ Progress read_progress(Database& database, const std::string& job) {
 
 void write_progress(Database& database, const std::string& job, const Progress& p) {
   auto& update = database.prepared("UPDATE progress SET done = ?, replay = ?, target = ?, series = ?, frontier = ?, "
-                                   "next_frontier = ? WHERE job = ?");
+                                   "next_frontier = ? WHERE job = '" + job + "'");
   update.bind(1, p.done).bind(2, p.replay).bind(3, p.target).bind(4, p.series).bind(5, p.frontier_s)
-      .bind(6, p.next_frontier_s).bind(7, std::string_view(job)).run();
+      .bind(6, p.next_frontier_s).run();
 }
 
 Fold::Fold(Database& database, SeriesRules& rules, const std::string& tier, std::int64_t interval_s)

@@ -166,13 +166,12 @@ bool Loop::maintain(Clock::time_point now, Clock::time_point next, bool everythi
   for (;;) {
     const auto began = Clock::now();
     const Budget budget{std::min(began + settings_.slice, std::max(until, began + slice_min))};
-    if (!maintain_slice(budget, everything)) return false;
+    if (!maintain_slice(now, budget, everything)) return false;
     if (Clock::now() >= until || is_pressed()) return true;
   }
 }
 
-bool Loop::maintain_slice(Budget budget, bool everything) {
-  const auto now = Clock::now();
+bool Loop::maintain_slice(Clock::time_point now, Budget budget, bool everything) {
   if (now < maintenance_retry_) return false;
   try {
     return maintenance_.run(everything ? Fold::everything : horizon_ns_, settings_.store.wall_ns(), now, budget);
@@ -255,7 +254,7 @@ void Loop::stop() {
     const bool all_drained = drain();
     if (!commit(Clock::now()) || all_drained) break;
   }
-  while (trouble_.empty() && Clock::now() < end && maintain_slice({Clock::now() + settings_.slice}, true)) {
+  while (trouble_.empty() && Clock::now() < end && maintain_slice(Clock::now(), {Clock::now() + settings_.slice}, true)) {
   }
   try {
     store_.stop();

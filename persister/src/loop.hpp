@@ -63,7 +63,7 @@ class Loop {
   bool commit(Clock::time_point now);
   void leave_database();
   bool maintain(Clock::time_point now, Clock::time_point next, bool everything);
-  bool maintain_slice(Budget budget, bool everything);
+  bool maintain_slice(Clock::time_point now, Budget budget, bool everything);
   bool is_pressed() const;
   void watch_clock();
   void checkpoint_if_due(Clock::time_point now);

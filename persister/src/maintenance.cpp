@@ -11,13 +11,14 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::int64_t tier_1s_interval_s = 5;  // from writing to writing
-constexpr seconds expire_interval{1};
+constexpr seconds expire_interval{1}, drop_interval{1};
 constexpr std::chrono::hours optimize_interval{24};
 constexpr double share_calm = 0.25;
 constexpr seconds behind{10};                   // a job that has not come to its end for so long needs more time
 constexpr seconds share_interval{1};            // from one change of the share to the next
 
-constexpr const char* job_names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "retention", "statistics"};
+constexpr const char* job_names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "raw samples that are not kept",
+                                     "retention", "statistics"};
 
 }  // namespace
 
@@ -32,18 +33,33 @@ Maintenance::Maintenance(Database& database, const Rules& rules, double share_ma
       to_5m_(database, series_, "tier_1m", "tier_5m"),
       to_1h_(database, series_, "tier_5m", "tier_1h"),
       redo_(database, series_, to_1m_, to_5m_, to_1h_),
+      trim_(database, series_),
       retention_(database, rules),
       optimize_due_(Clock::now() + optimize_interval) {
   idle_at_.fill(Clock::now());
 }
 
-bool Maintenance::run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget) {
+bool Maintenance::run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, const Budget& budget) {
   for (std::size_t tried = 0; tried < job_count; ++tried) {
     const auto job = static_cast<Job>(std::exchange(turn_, (turn_ + 1) % job_count));
-    if (run(job, horizon_ns, wall_ns, now, budget)) return true;
+    auto own = budget;  // looking for work costs no steps
+    if (!is_idle(job, horizon_ns, now) && run(job, horizon_ns, wall_ns, now, own)) {
+      ++slices_;
+      return true;
+    }
     idle_at_[job] = now;
+    idle_after_[job] = slices_;
+    idle_horizon_ns_[job] = horizon_ns;
   }
   return false;
+}
+
+/// Whether nothing has happened that could give the job something to do. (Asking it costs a handful of queries.)
+bool Maintenance::is_idle(Job job, std::int64_t horizon_ns, Clock::time_point now) const {
+  if (job == expire) return now < expire_due_;
+  if (job == drop) return now < drop_due_;
+  if (horizon_ns == Fold::everything) return false;
+  return idle_after_[job] == slices_ && (idle_horizon_ns_[job] == horizon_ns || (job != to_1m && job != to_1s));
 }
 
 bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget) {
@@ -54,8 +70,11 @@ bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Cl
     case to_5m: return age_s_[tier_5m] > 0 && to_5m_.run(everything, budget);
     case to_1h: return age_s_[tier_1h] > 0 && to_1h_.run(everything, budget);
     case to_1s: return age_s_[tier_1s] > 0 && to_1s_.run(horizon_ns, budget);
+    case drop:
+      if (trim_.run(wall_ns, budget)) return true;
+      drop_due_ = now + drop_interval;
+      return false;
     case expire:
-      if (now < expire_due_) return false;
       if (retention_.run(wall_ns, budget)) return true;
       expire_due_ = now + expire_interval;
       return false;

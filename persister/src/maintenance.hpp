@@ -13,6 +13,7 @@
 #include "retention.hpp"
 #include "rules.hpp"
 #include "series_rules.hpp"
+#include "trim.hpp"
 #include "widen.hpp"
 
 namespace ringdown {
@@ -28,7 +29,7 @@ class Maintenance {
   /// @param horizon_ns  samples up to it are committed: see Fold::run. `Fold::everything`: what is open is written too
   /// @param wall_ns     what time it is, ns since the epoch
   /// @return whether there may be more to do now
-  bool run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
+  bool run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, const Budget& budget);
 
   /// Of the time between two drains, what the slices should take. It grows while a job does not come to its end, which
   /// is told.
@@ -37,7 +38,8 @@ class Maintenance {
   Clock::duration lateness(Clock::time_point now) const;
 
  private:
-  enum Job : std::size_t { to_1m, redo, to_5m, to_1h, to_1s, expire, optimize, job_count };
+  enum Job : std::size_t { to_1m, redo, to_5m, to_1h, to_1s, drop, expire, optimize, job_count };
+  bool is_idle(Job job, std::int64_t horizon_ns, Clock::time_point now) const;
   bool run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
   bool run_optimize(Clock::time_point now);
 
@@ -48,10 +50,14 @@ class Maintenance {
   Fold to_1s_, to_1m_;
   Widen to_5m_, to_1h_;
   Redo redo_;
+  Trim trim_;
   Retention retention_;
   std::size_t turn_ = 0;  // the job that comes next
   std::array<Clock::time_point, job_count> idle_at_;  // when each had nothing left to do
-  Clock::time_point expire_due_{}, optimize_due_, share_due_{};
+  std::uint64_t slices_ = 1;                          // in which a job has done something
+  std::array<std::uint64_t, job_count> idle_after_{};  // slices_ and the horizon when each had nothing left to do
+  std::array<std::int64_t, job_count> idle_horizon_ns_{};
+  Clock::time_point drop_due_{}, expire_due_{}, optimize_due_, share_due_{};
 };
 
 }  // namespace ringdown

@@ -76,7 +76,7 @@ bool Redo::choose_minute() {
   series_of_.bind(1, bucket_s).bind(2, std::int64_t{series_max});
   while (series_of_.step()) {
     const auto id = series_of_.integer(0);
-    if (id < 1 || id >= rules_.end()) {
+    if (!rules_.has(id)) {
       series_of_.reset();
       database_.fail_damaged("dirty series " + std::to_string(id) + ", which is not there");
     }
@@ -220,7 +220,7 @@ bool Redo::redo_wide(const std::string& tier, Widen& widen, std::int64_t width_s
     const auto bucket_s = oldest_.integer(0), series = oldest_.integer(1);
     oldest_.reset();
     if (!found || budget.spent()) break;
-    if (series < 1 || series >= rules_.end()) database_.fail_damaged("dirty series " + std::to_string(series) + ", which is not there");
+    if (!rules_.has(series)) database_.fail_damaged("dirty series " + std::to_string(series) + ", which is not there");
     const bool is_gone = expired(below, bucket_s);
     if (!is_gone) widen.make(bucket_s, static_cast<std::uint32_t>(series));
     unmark_.bind(1, std::string_view(tier)).bind(2, bucket_s).bind(3, series).run();

@@ -253,6 +253,10 @@ CREATE TABLE clock_steps (
   noticed_ns INTEGER NOT NULL, -- by the new time
   step_ns INTEGER NOT NULL
 ) STRICT;
+
+-- Raw samples before it may have been dropped once the tiers had them: 0: none, 2^63 - 1: all (keep = false).
+ALTER TABLE series ADD COLUMN raw_from_ns INTEGER NOT NULL DEFAULT 0;
+INSERT INTO progress (job, done) VALUES ('trim', 0);  -- batches up to `done` are without samples that are not kept
 )sql";
 
 /// Step i makes schema version i + 1 of version i. A released step never changes.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "ring/definition.hpp"
@@ -15,9 +16,13 @@ struct SeriesRule {
   bool carries = false;          // its last value holds in buckets without samples
   std::int64_t hold_ns = 0;      // how long a sample is what comes before the next one
   std::int64_t interval_ns = 0;  // expected from sample to sample; 0: not known
+  std::int64_t raw_from_ns = 0;  // raw samples before it may have been dropped
 
   /// Whether a row depends on the order of samples and on what was before them.
   bool ordered() const noexcept { return aggregation != ring::Kind::gauge || carries; }
+  /// Whether raw samples go once every tier has them.
+  bool is_dropped() const noexcept { return raw_from_ns == dropped_ns; }
+  static constexpr std::int64_t dropped_ns = std::numeric_limits<std::int64_t>::max();
 };
 
 /// A state, or what is written on change, is believed for so long.
@@ -32,6 +37,15 @@ class SeriesRules {
     if (series >= rules_.size()) read();
     return series < rules_.size() ? rules_[series] : unknown_;
   }
+  /// Whether there is such a row.
+  bool has(std::int64_t series) {
+    if (series >= static_cast<std::int64_t>(rules_.size())) read();
+    return series >= 1 && series < static_cast<std::int64_t>(rules_.size());
+  }
+  bool any_dropped() {
+    read();
+    return any_dropped_;
+  }
   /// One past the highest id.
   std::uint32_t end() {
     read();
@@ -40,12 +54,12 @@ class SeriesRules {
 
  private:
   void read() {
-    Statement rows(database_, "SELECT id, aggregation, on_change, tier_1s, interval_ns FROM series WHERE id >= ? ORDER BY id");
+    auto& rows = database_.prepared("SELECT id, aggregation, on_change, tier_1s, interval_ns, raw_from_ns FROM series WHERE id >= ? ORDER BY id");
     rows.bind(1, static_cast<std::int64_t>(rules_.size()));
     constexpr std::int64_t id_max = 1 << 24;
     while (rows.step()) {
       const auto id = rows.integer(0);
-      if (id < 0 || id > id_max) database_.fail_damaged("series " + std::to_string(id));
+      if (id < 0 || id > id_max) rows.reset(), database_.fail_damaged("series " + std::to_string(id));
       rules_.resize(static_cast<std::size_t>(id) + 1);
       auto& rule = rules_.back();
       const auto aggregation = rows.text(1);
@@ -57,12 +71,16 @@ class SeriesRules {
       rule.hold_ns = rule.aggregation == ring::Kind::state && !on_change ? hold_state_ns : hold_ordered_ns;
       rule.tier_1s = rows.integer(3) != 0;
       rule.interval_ns = rows.integer(4);
+      rule.raw_from_ns = rows.integer(5);
+      any_dropped_ |= rule.is_dropped();
     }
+    rows.reset();
   }
 
   Database& database_;
   std::vector<SeriesRule> rules_;  // by id
   SeriesRule unknown_;
+  bool any_dropped_ = false;
 };
 
 }  // namespace ringdown

@@ -173,7 +173,7 @@ class WideCheck {
   std::int64_t frontier_s(std::int64_t series) const noexcept {
     return series < progress_.series ? progress_.next_frontier_s : progress_.frontier_s;
   }
-  bool is_known(std::int64_t series) { return series >= 0 && series < rules_.end(); }
+  bool is_known(std::int64_t series) { return rules_.has(series); }
   ring::Kind kind(std::int64_t series) { return rules_.of(static_cast<std::uint32_t>(series)).aggregation; }
 
   void add(const StoredRow& part) {

@@ -214,13 +214,14 @@ class SampleCheck {
     const auto known = expected_.find(key(bucket, series));
     const auto samples = known == expected_.end() ? Samples{} : known->second;
     if (known != expected_.end()) expected_.erase(known);
-    if (series < 0 || series >= rules_.end()) return;  // told of with the references
+    if (!rules_.has(series)) return;  // told of with the references
     if (!tier_.has_detail() && !rules_.of(static_cast<std::uint32_t>(series)).tier_1s)
       return report(bucket, series,
                     fmt::format("a row with count {}, expected none: series.tier_1s is 0", count));
+    const bool raw_is_gone = early_are_gone_ || ns(bucket) < rules_.of(static_cast<std::uint32_t>(series)).raw_from_ns;
     if (bucket >= frontier_s(series) && count > 0) {
       ++out_.frontiers.rows;
-      if (samples.count == 0 && early_are_gone_) {
+      if (samples.count == 0 && raw_is_gone) {
         ++out_.frontiers.left_out;
         return;
       }
@@ -230,7 +231,7 @@ class SampleCheck {
             fmt::format("a row with count {}, expected none: the frontier is {}", count, frontier_s(series)));
       out_.frontiers.future += samples.future;
     }
-    if (count > samples.count && early_are_gone_)
+    if (count > samples.count && raw_is_gone)
       ++check_.left_out;
     else if (count != samples.count)
       report(bucket, series, fmt::format("count {}, expected {}", count, samples.count));

@@ -62,7 +62,7 @@ std::optional<std::uint32_t> Widen::next_series(std::int64_t from_series) {
     if (least == from_series) break;
   }
   if (!least) return {};
-  if (*least < from_series || *least >= rules_.end())
+  if (*least < from_series || !rules_.has(*least))
     database_.fail_damaged(from_.name() + ": series " + std::to_string(*least) + ", which is not there");
   return static_cast<std::uint32_t>(*least);
 }

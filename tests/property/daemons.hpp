@@ -15,10 +15,13 @@ inline std::vector<Series> some_series() {
     out.carries = on_change || kind == ring::Kind::state;
     out.hold_ns =
         kind == ring::Kind::state && !on_change ? ringdown::hold_state_ns : ringdown::hold_ordered_ns;
-    return Series{out, {}};
+    return Series{out, {}, true};
   };
+  auto dropped = rule(ring::Kind::gauge, false);
+  dropped.keep = false;
   return {rule(ring::Kind::gauge, false), rule(ring::Kind::counter, false), rule(ring::Kind::state, false),
-          rule(ring::Kind::state, true),  rule(ring::Kind::gauge, true),    rule(ring::Kind::counter, false)};
+          rule(ring::Kind::state, true),  rule(ring::Kind::gauge, true),    rule(ring::Kind::counter, false),
+          dropped};
 }
 
 /// What control daemons do, and what they should not.
@@ -40,7 +43,7 @@ class Daemons {
   ringdown::Sample sample() {
     wall_ns() += static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(pace_ns_)) / 8;
     auto time_ns = wall_ns() - static_cast<std::int64_t>(random_() % 1000) * 1'000'000;
-    const auto series = static_cast<std::uint32_t>(random_() % 6) + 1;
+    const auto series = static_cast<std::uint32_t>(random_() % 7) + 1;
     if (random_() % odd_ == 0) time_ns -= static_cast<std::int64_t>(random_() % 4000) * second_ns;  // late
     if (random_() % (odd_ * 4) == 0)
       time_ns += static_cast<std::int64_t>(random_() % 600) * second_ns;  // early

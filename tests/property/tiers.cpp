@@ -76,6 +76,7 @@ std::vector<Rule> rules_of(const std::vector<Series>& series) {
     rules.emplace_back();
     rules.back().name = "s" + std::to_string(i + 1);
     rules.back().aggregation = rule.aggregation;
+    rules.back().keep = series[i].keep;
     rules.back().on_change = rule.carries && rule.hold_ns == hold_ordered_ns;
   }
   return rules;
@@ -135,7 +136,8 @@ bool World::slice(std::size_t job, std::int64_t horizon_ns, bool everything, std
     case 1: return jobs_->to_1m.run(horizon_ns, budget);
     case 2: return jobs_->redo.run(budget);
     case 3: return jobs_->to_5m.run(everything, budget);
-    default: return jobs_->to_1h.run(everything, budget);
+    case 4: return jobs_->to_1h.run(everything, budget);
+    default: return jobs_->trim.run(wall_ns(), budget);
   }
 }
 

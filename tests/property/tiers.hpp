@@ -12,6 +12,7 @@
 #include "retention.hpp"
 #include "store.hpp"
 #include "support.hpp"
+#include "trim.hpp"
 #include "widen.hpp"
 
 namespace tiers {
@@ -27,6 +28,7 @@ inline std::int64_t& wall_ns() {
 struct Series {
   ringdown::SeriesRule rule;
   std::vector<ringdown::Point> points;  // in the order pushed
+  bool keep = true;
 };
 
 /// Rules that say of every series how it is rolled up.
@@ -72,18 +74,19 @@ class World {
   bool is_open() const noexcept { return jobs_.has_value(); }
   ringdown::Database& database() { return store_->database(); }
   std::int64_t query(const std::string& sql) { return database().query_integer(sql); }
-  static constexpr std::size_t jobs = 5;
+  static constexpr std::size_t jobs = 6;
 
  private:
   struct Jobs {
     Jobs(ringdown::Database& db, const ringdown::Rules& rules)
         : series(db), to_1s(db, series, "tier_1s", 5), to_1m(db, series, "tier_1m", 60),
           to_5m(db, series, "tier_1m", "tier_5m"), to_1h(db, series, "tier_5m", "tier_1h"),
-          redo(db, series, to_1m, to_5m, to_1h), retention(db, rules) {}
+          redo(db, series, to_1m, to_5m, to_1h), trim(db, series), retention(db, rules) {}
     ringdown::SeriesRules series;
     ringdown::Fold to_1s, to_1m;
     ringdown::Widen to_5m, to_1h;
     ringdown::Redo redo;
+    ringdown::Trim trim;
     ringdown::Retention retention;
   };
   void check_tier(const std::string& name, std::int64_t width_s);

@@ -1,0 +1,144 @@
+// test_trim.cpp: raw samples of series that are not kept go once the tiers have them, and nothing else does.
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "maintenance.hpp"
+#include "store.hpp"
+#include "stored.hpp"
+#include "support.hpp"
+#include "verify.hpp"
+
+using namespace ringdown;
+
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+constexpr std::int64_t first_ns = 1'700'000'040 * second;
+std::int64_t time_now_ns = first_ns;
+
+Rules rules(bool keep) {
+  Rule rule;
+  rule.name = "debug_*";
+  rule.keep = keep;
+  return Rules({{forever_s, forever_s, forever_s, forever_s, forever_s}, 0}, {rule});
+}
+
+struct Fixture {
+  explicit Fixture(bool keep) : folder(support::unique_folder()) {
+    time_now_ns = first_ns;
+    open(keep);
+    store->ring_id("r", "g", 1);
+    Batch batch;
+    for (const auto* name : {"debug_a", "kept", "debug_b"})
+      batch.series.push_back({static_cast<std::uint32_t>(batch.series.size() + 1), {ring::Kind::gauge, name, "", {}, {}}});
+    store->commit(batch);
+  }
+  ~Fixture() {
+    close();
+    std::filesystem::remove_all(folder);
+  }
+  void close() {
+    maintenance.reset();
+    store.reset();
+  }
+  void open(bool keep) {
+    close();
+    store.emplace(folder / "m.db", StoreOptions{.rules = rules(keep), .wall_ns = [] { return time_now_ns; }});
+    maintenance.emplace(store->database(), rules(keep), 1);
+  }
+  /// A batch a minute of ten seconds' samples of all three series, two of them under the same time.
+  void minutes(int count) {
+    for (int m = 0; m < count; ++m) {
+      Batch batch;
+      for (int s = 0; s < 10; ++s)
+        for (std::uint32_t id = 1; id <= 3; ++id) {
+          batch.samples.push_back({time_now_ns + s * second, pushed + 0.1 * id, id});
+          batch.samples.push_back({time_now_ns + s * second, pushed + 0.2 * id, id});
+          pushed += 1;
+        }
+      time_now_ns += 60 * second;
+      samples += static_cast<std::int64_t>(batch.samples.size());
+      batch.cursors.push_back({.ring = 1, .lane = 0, .next_seq = static_cast<std::uint64_t>(samples) + 1,
+                               .stored = static_cast<std::uint64_t>(samples)});
+      store->commit(batch);
+    }
+  }
+  void maintain() {
+    for (int pass = 0; pass < 2; ++pass) {  // jobs that are due now and then look for what the others have done
+      steady += std::chrono::seconds(10);
+      for (bool more = true; more;) {
+        Budget budget{.steps = 2};
+        more = maintenance->run(time_now_ns, time_now_ns, steady, budget);
+      }
+    }
+  }
+  std::int64_t query(const std::string& sql) { return store->database().query_integer(sql); }
+  Verified verified() {
+    Database reader(folder / "m.db", Database::Access::read_only);
+    return verify(reader, [](const std::string&, double) {});
+  }
+
+  std::filesystem::path folder;
+  std::optional<Store> store;
+  std::optional<Maintenance> maintenance;
+  Maintenance::Clock::time_point steady = Maintenance::Clock::now();
+  std::int64_t samples = 0;
+  double pushed = 0;
+};
+
+}  // namespace
+
+TEST_CASE("raw samples that are not kept go once the tiers have them, and nothing else does", "[trim]") {
+  Fixture all(true), some(false);
+  time_now_ns = first_ns;
+  all.minutes(30);
+  all.maintain();
+  time_now_ns = first_ns;
+  some.minutes(30);
+  some.maintain();
+  const auto before = support::stored_values(all.folder / "m.db"), after = support::stored_values(some.folder / "m.db");
+  CHECK(after.at("kept") == before.at("kept"));
+  CHECK(after.at("debug_a").size() < 240);   // the last ten minutes, and the last two that the tiers may not have
+  CHECK(after.at("debug_a").size() >= 200);
+  CHECK(before.at("debug_a").size() == 600);
+  CHECK(some.query("SELECT sum(samples) FROM batches") ==
+        static_cast<std::int64_t>(600 + after.at("debug_a").size() + after.at("debug_b").size()));
+  for (const std::string tier : {"tier_1s", "tier_1m", "tier_5m"}) {
+    INFO(tier);
+    const auto sums = "SELECT sum(count) * 1000003 + count(*) FROM " + tier;
+    CHECK(some.query(sums) == all.query(sums));
+    CHECK(some.query("SELECT sum(sum) FROM " + tier) == all.query("SELECT sum(sum) FROM " + tier));
+  }
+  CHECK(all.verified().findings() == 0);
+  CHECK(some.verified().findings() == 0);
+}
+
+TEST_CASE("batches with nothing that is kept are deleted", "[trim]") {
+  Fixture f(false);
+  for (int m = 0; m < 30; ++m) {
+    Batch batch;
+    batch.samples = {{time_now_ns, 1, 1}, {time_now_ns, 2, 3}};
+    time_now_ns += 60 * second;
+    batch.cursors.push_back({.ring = 1, .lane = 0, .next_seq = static_cast<std::uint64_t>(m * 2 + 3),
+                             .stored = static_cast<std::uint64_t>(m * 2 + 2)});
+    f.store->commit(batch);
+  }
+  f.maintain();
+  CHECK(f.query("SELECT count(*) FROM batches") >= 10);
+  CHECK(f.query("SELECT count(*) FROM batches") <= 12);
+  CHECK(f.verified().findings() == 0);
+}
+
+TEST_CASE("a series that is kept from now on has all raw samples from then on, and verify knows", "[trim]") {
+  Fixture f(false);
+  f.minutes(30);
+  f.maintain();
+  f.open(true);
+  f.minutes(30);
+  f.maintain();
+  CHECK(support::stored_values(f.folder / "m.db").at("debug_a").size() >= 800);
+  CHECK(f.verified().findings() == 0);
+  // and a sample that is missing from then on is found
+  f.store->database().execute("DELETE FROM batches WHERE id = (SELECT max(id) - 5 FROM batches)");
+  CHECK(f.verified().findings() > 0);
+}
