@@ -231,7 +231,7 @@ void backlog(benchmark::State& state) {
       const auto start = Clock::now();
       auto calm_from = Clock::time_point::max();
       const auto waits = [&] {  // of the backlog, what is not folded or not deleted
-        return reader.query_integer("SELECT count(*) FROM batches WHERE id <= 200") > 0 ||
+        return reader.query_integer("SELECT count(*) FROM batches WHERE id <= 180") > 0 ||
                reader.query_integer("PRAGMA freelist_count") * 15 > reader.query_integer("PRAGMA page_count");
       };
       int rounds = 0;
