@@ -33,7 +33,7 @@ Maintenance::Maintenance(Database& database, const Rules& rules, double share_ma
       to_5m_(database, series_, "tier_1m", "tier_5m"),
       to_1h_(database, series_, "tier_5m", "tier_1h"),
       redo_(database, series_, to_1m_, to_5m_, to_1h_),
-      trim_(database, series_),
+      trim_(database, series_, rules),
       retention_(database, rules),
       optimize_due_(Clock::now() + optimize_interval) {
   idle_at_.fill(Clock::now());

@@ -7,9 +7,10 @@
 
 namespace ringdown {
 
-Trim::Trim(Database& database, SeriesRules& rules)
+Trim::Trim(Database& database, SeriesRules& rules, const Rules& configured)
     : database_(database),
       rules_(rules),
+      has_1s_(configured.tiers().age_s[tier_1s] > 0),
       next_(database, "SELECT id, committed_ns, blob FROM batches WHERE id > ? ORDER BY id LIMIT 1"),
       replace_(database, "UPDATE batches SET min_ns = ?, max_ns = ?, samples = ?, blob = ? WHERE id = ?"),
       erase_(database, "DELETE FROM batches WHERE id = ?") {}
@@ -17,10 +18,8 @@ Trim::Trim(Database& database, SeriesRules& rules)
 bool Trim::run(std::int64_t wall_ns, Budget& budget) {
   if (!rules_.any_dropped()) return false;
   auto progress = read_progress(database_, "trim");
-  // A tier that is off has folded nothing, and is not waited for.
-  const auto folded = read_progress(database_, "tier_1m").replay;
-  const auto seconds = read_progress(database_, "tier_1s");
-  const auto end = seconds.done > 0 ? std::min(folded, seconds.replay) : folded;
+  auto end = read_progress(database_, "tier_1m").replay;
+  if (has_1s_) end = std::min(end, read_progress(database_, "tier_1s").replay);
   const auto until_ns = wall_ns - settle_s * 1'000'000'000;
   std::optional<Transaction> transaction;
   bool more = true;

@@ -8,6 +8,7 @@
 
 #include "batch.hpp"
 #include "budget.hpp"
+#include "rules.hpp"
 #include "series_rules.hpp"
 #include "sqlite.hpp"
 
@@ -18,7 +19,7 @@ class Trim {
   /// How long after its commit a batch is whole, s: until then the rows of late samples are made again from it.
   static constexpr std::int64_t settle_s = 600;
 
-  Trim(Database& database, SeriesRules& rules);
+  Trim(Database& database, SeriesRules& rules, const Rules& configured);
 
   /// One slice. @param wall_ns  what time it is, ns since the epoch. @return whether there is more to do now
   bool run(std::int64_t wall_ns, Budget& budget);
@@ -28,6 +29,7 @@ class Trim {
 
   Database& database_;
   SeriesRules& rules_;
+  bool has_1s_;  // else that tier is off, and not waited for
   Statement next_, replace_, erase_;
   BatchView view_;
   std::vector<Sample> kept_;

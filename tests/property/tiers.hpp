@@ -81,7 +81,7 @@ class World {
     Jobs(ringdown::Database& db, const ringdown::Rules& rules)
         : series(db), to_1s(db, series, "tier_1s", 5), to_1m(db, series, "tier_1m", 60),
           to_5m(db, series, "tier_1m", "tier_5m"), to_1h(db, series, "tier_5m", "tier_1h"),
-          redo(db, series, to_1m, to_5m, to_1h), trim(db, series), retention(db, rules) {}
+          redo(db, series, to_1m, to_5m, to_1h), trim(db, series, rules), retention(db, rules) {}
     ringdown::SeriesRules series;
     ringdown::Fold to_1s, to_1m;
     ringdown::Widen to_5m, to_1h;
