@@ -10,7 +10,6 @@ Widen::Widen(Database& database, SeriesRules& rules, const std::string& from, co
       to_(database, to),
       rules_(rules),
       first_bucket_(database, "SELECT bucket FROM " + from + " WHERE bucket >= ? ORDER BY bucket LIMIT 1"),
-      last_bucket_(database, "SELECT bucket FROM " + from + " WHERE bucket < ? ORDER BY bucket DESC LIMIT 1"),
       first_series_(database, "SELECT series FROM " + from + " WHERE bucket = ? AND series >= ? ORDER BY series LIMIT 1"),
       dirty_(database, "INSERT OR IGNORE INTO dirty (tier, bucket, series, and_next) VALUES ('tier_1h', ?, ?, 0)") {}
 

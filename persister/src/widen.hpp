@@ -33,7 +33,7 @@ class Widen {
   Database& database_;
   TierTable from_, to_;
   SeriesRules& rules_;
-  Statement first_bucket_, last_bucket_, first_series_, dirty_;
+  Statement first_bucket_, first_series_, dirty_;
   Progress progress_;
 };
 
