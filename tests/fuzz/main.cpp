@@ -1,5 +1,6 @@
 // main.cpp: runs a fuzz target without libFuzzer: its kept corpus, then seeded random mutations of it.
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +15,29 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace {
 
 using Input = std::vector<std::uint8_t>;
+
+/// Leaves the input that broke something in the working folder, to be run by itself and kept in the corpus.
+class Kept {
+ public:
+  explicit Kept(const Input& input) {
+    current_ = &input;
+    std::signal(SIGABRT, [](int) {
+      constexpr const char* name = "broken-input";
+      if (auto* const file = std::fopen(name, "wb")) {
+        std::fwrite(current_->data(), 1, current_->size(), file);
+        std::fclose(file);
+        std::fprintf(stderr, "the input is in %s\n", name);
+      }
+      std::signal(SIGABRT, SIG_DFL);
+    });
+  }
+  ~Kept() { std::signal(SIGABRT, SIG_DFL); }
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+
+ private:
+  static inline const Input* current_ = nullptr;
+};
 
 std::vector<Input> read_corpus(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
@@ -80,6 +104,7 @@ int main(int argc, char** argv) {
   std::mt19937_64 random(seed);
   for (int i = 0; i < rounds; ++i) {
     const auto input = mutated(corpus, random);
+    const Kept kept(input);
     LLVMFuzzerTestOneInput(input.data(), input.size());
   }
   return 0;
