@@ -1,11 +1,13 @@
 // codec_bench.cpp: how small a chunk of one series gets, and what packing and unpacking it costs; beside
 // Gorilla and Zstandard.
 //
-// Every case packs all series of a set, each into one chunk, unpacks them and compares every bit. CPU is this
-// thread's. With --csv=FILE (lines of name,time in ns,value; of a name in time order) that file is a set too.
+// Every case packs all series of a set, each into one chunk, unpacks them and compares every bit. Ours are
+// two blobs, of time stamps and of values. CPU is this thread's. With --csv=FILE (lines of name,time in
+// ns,value; of a name in time order) that file is a set too.
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "codec_rivals.hpp"
 #include "control_loop.hpp"
@@ -48,7 +50,7 @@ bool same(const Set& set, std::size_t s, const bench::Times& times, const bench:
 template <class Codec>
 void codec(benchmark::State& state, const Set& set) {
   Meter encode, decode, decode_times, decode_values;
-  std::vector<bench::Bytes> blobs(set.size());
+  std::vector<bench::Packed> blobs(set.size());
   bench::Times times;
   bench::Values values;
   std::size_t samples = 0, bytes = 0;
@@ -58,19 +60,19 @@ void codec(benchmark::State& state, const Set& set) {
       for (std::size_t s = 0; s < set.size(); ++s) Codec::encode(set[s].points, blobs[s]);
     });
     decode.run([&] {
-      for (const auto& blob : blobs) Codec::decode(blob, times, values);
+      for (const auto& packed : blobs) Codec::decode(packed, times, values);
     });
     if constexpr (std::is_same_v<Codec, bench::Ours>) {
       decode_times.run([&] {
-        for (const auto& blob : blobs) ringdown::decode_chunk_times(blob, times);
+        for (const auto& packed : blobs) ringdown::decode_times(packed.times, times);
       });
       decode_values.run([&] {
-        for (const auto& blob : blobs) ringdown::decode_chunk_values(blob, values);
+        for (const auto& packed : blobs) ringdown::decode_values(packed.values, values);
       });
     }
     for (std::size_t s = 0; s < set.size(); ++s) {
       samples += set[s].points.size();
-      bytes += blobs[s].size();
+      bytes += blobs[s].times.size() + blobs[s].values.size();
     }
   }
   for (std::size_t s = 0; s < set.size(); ++s) {
@@ -83,13 +85,15 @@ void codec(benchmark::State& state, const Set& set) {
   c["encode_ns"] = encode.per(samples);
   c["decode_ns"] = decode.per(samples);
   if constexpr (std::is_same_v<Codec, bench::Ours>) {
-    std::size_t times_bytes = 0;
-    for (const auto& blob : blobs) {
-      std::uint32_t of_times;
-      std::memcpy(&of_times, blob.data() + 12, sizeof of_times);
-      times_bytes += of_times;
+    std::size_t times_bytes = 0, shared_bytes = 0;
+    std::set<bench::Bytes> different;
+    for (const auto& packed : blobs) {
+      times_bytes += packed.times.size();
+      shared_bytes += packed.values.size();
+      if (different.insert(packed.times).second) shared_bytes += packed.times.size();
     }
     c["times_B"] = static_cast<double>(times_bytes) / once;
+    c["shared_B"] = static_cast<double>(shared_bytes) / once;
     c["times_ns"] = decode_times.per(samples);
     c["values_ns"] = decode_values.per(samples);
   }

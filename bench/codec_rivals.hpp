@@ -1,5 +1,5 @@
 // codec_rivals.hpp: what a chunk of samples could be packed with instead: each encode() and decode() of a
-// type.
+// type. Only ours packs time stamps and values apart; the others put both into the first blob.
 #pragma once
 
 #include <zstd.h>
@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "chunk.hpp"
+#include "rollup.hpp"
 
 namespace bench {
 
@@ -17,21 +18,39 @@ using Points = std::span<const ringdown::Point>;
 using Times = std::vector<std::int64_t>;
 using Values = std::vector<double>;
 
+struct Packed {
+  Bytes times, values;
+};
+
 struct Ours {
-  static void encode(Points points, Bytes& blob) { ringdown::encode_chunk(points, blob); }
-  static void decode(const Bytes& blob, Times& times, Values& values) {
-    ringdown::decode_chunk(blob, times, values);
+  static void encode(Points points, Packed& packed) {
+    thread_local Times times_ns;
+    thread_local Values values;
+    times_ns.clear();
+    values.clear();
+    for (const auto& point : points) {
+      times_ns.push_back(point.time_ns);
+      values.push_back(point.value);
+    }
+    ringdown::encode_times(times_ns, packed.times);
+    ringdown::encode_values(values, packed.values);
+  }
+  static void decode(const Packed& packed, Times& times, Values& values) {
+    ringdown::decode_times(packed.times, times);
+    ringdown::decode_values(packed.values, values);
   }
 };
 
 /// Pairs of a time stamp and a value, 16 bytes each, under Zstandard.
 struct RawZstd {
-  static void encode(Points points, Bytes& blob) {
+  static void encode(Points points, Packed& packed) {
+    auto& blob = packed.times;
     const auto bytes = std::as_bytes(points);
     blob.resize(ZSTD_compressBound(bytes.size()));
     blob.resize(ZSTD_compress(blob.data(), blob.size(), bytes.data(), bytes.size(), 3));
   }
-  static void decode(const Bytes& blob, Times& times, Values& values) {
+  static void decode(const Packed& packed, Times& times, Values& values) {
+    const auto& blob = packed.times;
     thread_local std::vector<ringdown::Point> points;
     const auto bytes = ZSTD_getFrameContentSize(blob.data(), blob.size());
     points.resize(bytes / sizeof(ringdown::Point));
@@ -94,7 +113,8 @@ struct Gorilla {
     unsigned have_ = 0;
   };
 
-  static void encode(Points points, Bytes& blob) {
+  static void encode(Points points, Packed& packed) {
+    auto& blob = packed.times;
     blob.clear();
     Writer writer(blob);
     writer.put(points.size(), 32);
@@ -131,8 +151,8 @@ struct Gorilla {
     }
   }
 
-  static void decode(const Bytes& blob, Times& times, Values& values) {
-    Reader reader(blob);
+  static void decode(const Packed& packed, Times& times, Values& values) {
+    Reader reader(packed.times);
     const auto count = reader.get(32);
     times.resize(count);
     values.resize(count);

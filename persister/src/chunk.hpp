@@ -1,12 +1,14 @@
-// chunk.hpp: a window's samples of one series, packed without any loss.
+// chunk.hpp: a window's samples of one series, packed without any loss: time stamps and values in blobs of
+// their own, as series that are sampled together share the former.
 //
 // Blob, version 1 (little-endian; varint and zigzag as in varint.hpp):
-//   0   u32  magic "RDC1"
+//   0   u32  magic: "RDT1" time stamps, "RDV1" values
 //   4   u32  checksum: low half of XXH3-64 of the bytes from 8 on
 //   8   u32  samples, 1 to chunk_samples_max
-//   12  u32  bytes of the time stamps
-//   16  the time stamps, ns: a column (column.hpp)
-//   then the values: u8 kind, and of kind
+//   12  the samples in parts of 65,536, the last of what is left, one after the other
+//
+// Each part is packed alone, so that packing and unpacking take a few megabytes beside their result.
+// One of time stamps, ns, is a column (column.hpp). One of values is u8 kind, and of kind
 //     0 images      a column of the doubles' images: the bits, of a negative one inverted, of another with
 //                   the highest set, so that they are in the order of the doubles
 //     1 decimals    u8 places, 0 to 18; varint misfits
@@ -29,7 +31,7 @@
 // (Loncaric et al., 2025).
 //
 // Which kind and which prediction are guessed to be the cheapest by the mean length of some 130 numbers, in
-// stretches all over the chunk. A wrong guess costs bytes, never a bit of a value.
+// stretches all over the part. A wrong guess costs bytes, never a bit of a value.
 #pragma once
 
 #include <cstddef>
@@ -37,26 +39,23 @@
 #include <span>
 #include <vector>
 
-#include "rollup.hpp"
-
 namespace ringdown {
 
-/// Most samples of a chunk.
-inline constexpr std::uint32_t chunk_samples_max = 1 << 20;
+/// Most samples of a chunk, as of a batch.
+inline constexpr std::uint32_t chunk_samples_max = 1 << 24;
 
-/// Packs samples that are in time order (equal time stamps allowed). `blob` is replaced. 1 to
-/// chunk_samples_max samples, else std::length_error.
-void encode_chunk(std::span<const Point> samples, std::vector<std::byte>& blob);
+/// Packs time stamps, ns, which are smallest in time order (equal ones allowed); any order comes back.
+/// `blob` is replaced. 1 to chunk_samples_max, else std::length_error.
+void encode_times(std::span<const std::int64_t> times_ns, std::vector<std::byte>& blob);
+/// Packs values of any bits, likewise.
+void encode_values(std::span<const double> values, std::vector<std::byte>& blob);
 
-/// Unpacks what encode_chunk packed, bit by bit the same. Replaces both vectors (same length). Throws
-/// std::runtime_error that says what is wrong, whatever the bytes.
-void decode_chunk(std::span<const std::byte> blob, std::vector<std::int64_t>& times_ns,
-                  std::vector<double>& values);
-/// Half of decode_chunk, at half of its cost. Neither looks at the other half, but the checksum is of both.
-void decode_chunk_times(std::span<const std::byte> blob, std::vector<std::int64_t>& times_ns);
-void decode_chunk_values(std::span<const std::byte> blob, std::vector<double>& values);
+/// Unpack what encode_times and encode_values packed, bit by bit the same. Replace the vector. Throw
+/// std::runtime_error that says what is wrong, whatever the bytes; the vector may then hold anything.
+void decode_times(std::span<const std::byte> blob, std::vector<std::int64_t>& times_ns);
+void decode_values(std::span<const std::byte> blob, std::vector<double>& values);
 
-/// How many samples decode_chunk will give, by the header alone: the checksum is not looked at. Throws
+/// How many samples either gives, by the header alone: the checksum is not looked at. Throws
 /// std::runtime_error.
 std::uint32_t chunk_samples(std::span<const std::byte> blob);
 

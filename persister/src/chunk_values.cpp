@@ -235,10 +235,10 @@ void get_runs(ByteReader& reader, std::span<double> values) {
   auto at = values.begin();
   for (std::size_t i = 0; i < first.size(); ++i) {
     const auto left = static_cast<std::uint64_t>(values.end() - at);
-    if (further[i] >= left) throw std::runtime_error("the runs are longer than the chunk");
+    if (further[i] >= left) throw std::runtime_error("the runs are longer than the values");
     at = std::fill_n(at, further[i] + 1, first[i]);
   }
-  if (at != values.end()) throw std::runtime_error("the runs are shorter than the chunk");
+  if (at != values.end()) throw std::runtime_error("the runs are shorter than the values");
 }
 
 }  // namespace

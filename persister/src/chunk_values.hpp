@@ -1,4 +1,4 @@
-// chunk_values.hpp: the values of a chunk (chunk.hpp), packed in the cheapest of several ways.
+// chunk_values.hpp: a part of the values of a chunk (chunk.hpp), packed in the cheapest of several ways.
 #pragma once
 
 #include "varint.hpp"

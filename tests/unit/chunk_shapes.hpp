@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "chunk.hpp"
+#include "rollup.hpp"
 
 namespace chunks {
 
@@ -166,17 +167,33 @@ inline Points make(Random& random, const std::string& values, const std::string&
   for (std::size_t i = 0; i < count; ++i) out.push_back({time_ns[i], value()});
   return out;
 }
-inline Blob packed(const Points& points) {
-  Blob out;
-  ringdown::encode_chunk(points, out);
+inline std::vector<std::int64_t> times_of(const Points& points) {
+  std::vector<std::int64_t> out;
+  for (const auto& point : points) out.push_back(point.time_ns);
+  return out;
+}
+inline std::vector<double> values_of(const Points& points) {
+  std::vector<double> out;
+  for (const auto& point : points) out.push_back(point.value);
+  return out;
+}
+
+struct Packed {
+  Blob times, values;
+};
+inline Packed packed(const Points& points) {
+  Packed out;
+  ringdown::encode_times(times_of(points), out.times);
+  ringdown::encode_values(values_of(points), out.values);
   return out;
 }
 
 /// The place of the first sample that does not come back bit by bit, or -1.
-inline std::ptrdiff_t first_difference(const Points& points, const Blob& blob) {
+inline std::ptrdiff_t first_difference(const Points& points, const Packed& blobs) {
   static std::vector<std::int64_t> times_ns;
   static std::vector<double> values;
-  ringdown::decode_chunk(blob, times_ns, values);
+  ringdown::decode_times(blobs.times, times_ns);
+  ringdown::decode_values(blobs.values, values);
   if (times_ns.size() != points.size() || values.size() != points.size()) return 0;
   for (std::size_t i = 0; i < points.size(); ++i)
     if (times_ns[i] != points[i].time_ns || std::memcmp(&values[i], &points[i].value, sizeof(double)) != 0)
