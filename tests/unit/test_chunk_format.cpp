@@ -179,6 +179,16 @@ TEST_CASE("a few bytes that claim to be the longest chunk get no room", "[chunk]
   CHECK_THROWS_AS(decode_times(blobs.times, times_ns), std::runtime_error);
   CHECK_THROWS_AS(decode_values(blobs.values, values), std::runtime_error);
   CHECK(times_ns.capacity() + values.capacity() == 0);
+
+  for (auto* blob : {&blobs.times, &blobs.values}) {  // long enough, but no part is right
+    blob->resize(1000, std::byte(0xff));
+    std::fill(blob->begin() + 12, blob->end(), std::byte(0xff));
+    repair(*blob);
+  }
+  CHECK_THROWS_AS(decode_times(blobs.times, times_ns), std::runtime_error);
+  CHECK_THROWS_AS(decode_values(blobs.values, values), std::runtime_error);
+  CHECK(times_ns.size() <= 65'536);
+  CHECK(values.size() <= 65'536);
 }
 
 TEST_CASE("contents that no chunk has are refused", "[chunk]") {
