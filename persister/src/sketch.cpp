@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "varint.hpp"
+
 namespace ringdown {
 namespace {
 
@@ -66,60 +68,42 @@ double value_of(std::int32_t index) noexcept {
   return std::ldexp(2 * from * to / (from + to), index / bins_per_octave + octave_min - mantissa_bits);
 }
 
-std::runtime_error damaged(const std::string& why) { return std::runtime_error("quantile sketch: " + why); }
-
-void put_varint(std::vector<std::byte>& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::byte>(value | 0x80));
-  out.push_back(static_cast<std::byte>(value));
-}
-
-/// Takes a varint that somebody else may have written from the front of `bytes`.
-std::uint64_t take_varint(std::span<const std::byte>& bytes) {
-  std::uint64_t out = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    if (bytes.empty()) throw damaged("it ends too early");
-    const auto byte = std::to_integer<std::uint64_t>(bytes.front());
-    bytes = bytes.subspan(1);
-    if (shift == 63 && byte > 1) break;
-    out |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return out;
-  }
-  throw damaged("a number of more than 64 bits");
-}
+constexpr auto about = "quantile sketch: ";
+std::runtime_error damaged(const std::string& why) { return std::runtime_error(about + why); }
 
 constexpr unsigned gap_bits = 3;
 constexpr std::uint64_t gap_max = (1 << gap_bits) - 1, count_max = ~std::uint64_t{0} >> gap_bits;
 
-void put_bins(std::vector<std::byte>& out, std::int32_t lowest, std::span<const std::uint64_t> counts) {
+void put_bins(std::int32_t lowest, std::span<const std::uint64_t> counts, Bytes& out) {
   const auto empty = static_cast<std::size_t>(std::ranges::count(counts, 0u));
-  put_varint(out, counts.size() - empty);
+  put_varint(counts.size() - empty, out);
   if (counts.empty()) return;
-  put_varint(out, static_cast<std::uint64_t>(lowest));
+  put_varint(static_cast<std::uint64_t>(lowest), out);
   std::uint64_t gap = 0;
   for (const auto count : counts) {
     if (count == 0) {
       ++gap;
       continue;
     }
-    put_varint(out, std::min(count, count_max) << gap_bits | std::min(gap, gap_max));
-    if (gap >= gap_max) put_varint(out, gap - gap_max);
+    put_varint(std::min(count, count_max) << gap_bits | std::min(gap, gap_max), out);
+    if (gap >= gap_max) put_varint(gap - gap_max, out);
     gap = 0;
   }
 }
 
-std::vector<std::uint64_t> take_bins(std::span<const std::byte>& bytes, std::int32_t& lowest) {
+std::vector<std::uint64_t> get_bins(ByteReader& reader, std::int32_t& lowest) {
   std::vector<std::uint64_t> counts;
-  const auto bins = take_varint(bytes);
+  const auto bins = reader.varint();
   if (bins == 0) return counts;
-  const auto index = take_varint(bytes);
+  const auto index = reader.varint();
   if (index >= index_end)
     throw damaged("bin " + std::to_string(index) + "; expected at most " + std::to_string(index_end - 1));
   lowest = static_cast<std::int32_t>(index);
   const auto size_max = static_cast<std::uint64_t>(std::min(Sketch::bins_max, index_end - lowest));
   for (std::uint64_t bin = 0; bin < bins; ++bin) {
-    const auto coded = take_varint(bytes), count = coded >> gap_bits;
+    const auto coded = reader.varint(), count = coded >> gap_bits;
     auto gap = coded & gap_max;
-    if (gap == gap_max) gap += std::min(take_varint(bytes), size_max);
+    if (gap == gap_max) gap += std::min(reader.varint(), size_max);
     if (count == 0) throw damaged("a bin without samples");
     if (bin == 0 && gap > 0) throw damaged("empty bins below its lowest");
     if (counts.size() + gap >= size_max)
@@ -210,23 +194,23 @@ double Sketch::quantile(double q) const {
 std::vector<std::byte> Sketch::encode() const {
   std::vector<std::byte> out{std::byte{version}};
   out.reserve(16 + negative_.counts.size() + positive_.counts.size());
-  put_varint(out, zeros_);
-  put_bins(out, negative_.lowest, negative_.counts);
-  put_bins(out, positive_.lowest, positive_.counts);
+  put_varint(zeros_, out);
+  put_bins(negative_.lowest, negative_.counts, out);
+  put_bins(positive_.lowest, positive_.counts, out);
   return out;
 }
 
 Sketch Sketch::decode(std::span<const std::byte> bytes) {
   if (bytes.empty()) throw damaged("it is empty");
-  if (const auto found = std::to_integer<unsigned>(bytes.front()); found != version)
+  ByteReader reader(bytes, about);
+  if (const auto found = reader.byte(); found != version)
     throw damaged("version " + std::to_string(found) + "; this program reads version " +
                   std::to_string(version));
-  bytes = bytes.subspan(1);
   Sketch out;
-  out.zeros_ = take_varint(bytes);
-  out.negative_.counts = take_bins(bytes, out.negative_.lowest);
-  out.positive_.counts = take_bins(bytes, out.positive_.lowest);
-  if (!bytes.empty()) throw damaged(std::to_string(bytes.size()) + " bytes behind its end");
+  out.zeros_ = reader.varint();
+  out.negative_.counts = get_bins(reader, out.negative_.lowest);
+  out.positive_.counts = get_bins(reader, out.positive_.lowest);
+  if (!reader.at_end()) throw damaged(std::to_string(reader.left()) + " bytes behind its end");
   const auto add = [&](std::uint64_t count) {
     if (count > std::numeric_limits<std::int64_t>::max() - out.count_) throw damaged("2^63 samples or more");
     out.count_ += count;

@@ -17,6 +17,13 @@ constexpr std::uint64_t zigzag(std::uint64_t number) noexcept { return number <<
 constexpr std::uint64_t unzigzag(std::uint64_t coded) noexcept { return coded >> 1 ^ (0 - (coded & 1)); }
 
 inline void put_byte(unsigned value, Bytes& out) { out.push_back(static_cast<std::byte>(value)); }
+inline constexpr std::size_t varint_bytes_max = 10;
+/// @return behind the number, which is put to `at`
+inline std::byte* put_varint(std::uint64_t value, std::byte* at) noexcept {
+  for (; value >= 0x80; value >>= 7) *at++ = static_cast<std::byte>(value | 0x80);
+  *at++ = static_cast<std::byte>(value);
+  return at;
+}
 inline void put_varint(std::uint64_t value, Bytes& out) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::byte>(value | 0x80));
   out.push_back(static_cast<std::byte>(value));
@@ -25,36 +32,58 @@ inline void put_varint(std::uint64_t value, Bytes& out) {
 /// Reads what somebody else may have written. Throws std::runtime_error.
 class ByteReader {
  public:
-  explicit ByteReader(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
+  /// @param about  what an error's text begins with
+  explicit ByteReader(std::span<const std::byte> bytes, const char* about = "") noexcept
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()), about_(about) {}
   std::span<const std::byte> take(std::size_t count) {
-    if (count > bytes_.size())
-      throw std::runtime_error("it ends " + std::to_string(count - bytes_.size()) + " bytes too early");
-    const auto out = bytes_.first(count);
-    bytes_ = bytes_.subspan(count);
-    return out;
+    if (count > left()) ends_early(about_, count - left());
+    const auto* const from = at_;
+    at_ += count;
+    return {from, count};
   }
-  unsigned byte() { return std::to_integer<unsigned>(take(1)[0]); }
+  unsigned byte() {
+    if (at_ == end_) ends_early(about_, 1);
+    return std::to_integer<unsigned>(*at_++);
+  }
   std::uint64_t varint() {
-    std::uint64_t out = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
+    std::uint64_t out = byte();
+    if (out < 0x80) return out;
+    out &= 0x7f;
+    for (unsigned shift = 7; shift < 63; shift += 7) {
       const std::uint64_t part = byte();
       out |= (part & 0x7f) << shift;
       if (part < 0x80) return out;
     }
-    throw std::runtime_error("a number has more than 64 bits");
+    const std::uint64_t last = byte();
+    if (last < 2) return out | last << 63;
+    too_long(about_);
   }
   /// A varint of at most `most`.
   std::uint64_t varint(std::uint64_t most, const char* what) {
     const auto out = varint();
-    if (out > most)
-      throw std::runtime_error(std::string(what) + " is " + std::to_string(out) + ", at most " +
-                               std::to_string(most) + " is possible");
+    if (out > most) too_great(about_, what, out, most);
     return out;
   }
-  bool at_end() const noexcept { return bytes_.empty(); }
+  std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+  bool at_end() const noexcept { return at_ == end_; }
 
  private:
-  std::span<const std::byte> bytes_;
+  // Apart and without `this`, so that the compiler keeps a reader in registers.
+  [[noreturn, gnu::cold, gnu::noinline]] static void ends_early(const char* about, std::size_t bytes) {
+    throw std::runtime_error(about + ("it ends " + std::to_string(bytes) + " bytes too early"));
+  }
+  [[noreturn, gnu::cold, gnu::noinline]] static void too_long(const char* about) {
+    throw std::runtime_error(std::string(about) + "a number has more than 64 bits");
+  }
+  [[noreturn, gnu::cold, gnu::noinline]] static void too_great(const char* about, const char* what,
+                                                               std::uint64_t number, std::uint64_t most) {
+    throw std::runtime_error(std::string(about) + what + " is " + std::to_string(number) + ", at most " +
+                             std::to_string(most) + " is possible");
+  }
+
+  const std::byte* at_;
+  const std::byte* end_;
+  const char* about_;
 };
 
 }  // namespace ringdown

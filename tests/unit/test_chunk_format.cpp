@@ -227,6 +227,9 @@ TEST_CASE("contents that no chunk has are refused", "[chunk]") {
   CHECK(message({images, 0, 0, 0, 0x80, 0x80, 0x40}) ==
         "chunk: values: a slope's fraction is 1048576, at most 1048575 is possible");
   CHECK(message(join({{images, 0}, Part(10, 0x80)})) == "chunk: values: a number has more than 64 bits");
+  CHECK(message(join({{images, 0}, Part(9, 0x80), {2, 0, 0}})) ==
+        "chunk: values: a number has more than 64 bits");
+  CHECK(message(join({{images, 0}, Part(9, 0xff), {1, 0, 0}})) == "accepted");
   CHECK(message({images, 4, 0, 0, 0, 10}) == "chunk: values: a plane of kind 10 is unknown");
   CHECK(message({images, 4, 0, 0, 0, 8, 1}) == "chunk: values: it ends 1 bytes too early");
   CHECK(message({images, 4, 0, 0, 0, 9, 1, 1}) ==
