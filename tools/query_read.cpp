@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "raw_reader.hpp"
+
 namespace ringdown {
 namespace {
 
@@ -14,84 +16,48 @@ struct Reset {
   ~Reset() { statement.reset(); }
 };
 
-/// The samples in the batches that are there when it is made.
+/// The raw samples, by time.
 class Samples : public Source {
  public:
-  explicit Samples(Database& database)
-      : database_(database),
-        page_(database,
-              "SELECT id, min_ns, max_ns FROM batches WHERE id > ? AND id <= ? ORDER BY id LIMIT 1000"),
-        blob_(database, "SELECT blob FROM batches WHERE id = ?"),
-        last_id_(database.query_integer("SELECT max(id) FROM batches")) {}
+  explicit Samples(Database& database) : database_(database) {}
 
   void read(Query& query, Writer& writer) override {
-    std::int64_t done = 0;
-    while (!query.more && read_page(done, query))
-      for (const auto id : ids_) {
-        if (query.more) break;
-        print_batch(id, query, writer);
+    read_held(query);
+    RawReader::Selection selection{.from_ns = query.range.from_ns, .to_ns = query.range.to_ns};
+    if (query.series.empty()) return;
+    if (!query.every_series)
+      for (const auto& series : query.series) selection.series.push_back(series.id);
+    RawReader reader(database_, std::move(selection), [&](const auto& what, auto, auto) {
+      complain(fmt::format("database {}: {}; its samples are left out", database_.path(), what));
+      query.failed = true;
+    });
+    for (auto samples = reader.next(); !samples.empty(); samples = reader.next())
+      for (const auto& sample : samples) {
+        const auto* series = find(query, sample.series);
+        if (!series) continue;  // newer than the query
+        if (!query.admit()) return;
+        writer.sample(*series, sample.time_ns, sample.value);
       }
   }
 
  private:
-  struct Row {
-    std::int64_t time_ns;
-    double value;
-    const Series* series;
-  };
-
-  /// Finds the next batches in the range. @return false at the end
-  bool read_page(std::int64_t& done, Query& query) {
-    ids_.clear();
-    page_.bind(1, done).bind(2, last_id_);
-    const Reset reset{page_};
-    const auto before = done;
-    while (page_.step()) {
-      done = page_.integer(0);
-      const auto min_ns = page_.integer(1), max_ns = page_.integer(2);
-      if (!query.held) query.held = {min_ns, max_ns};
-      query.held->from_ns = std::min(query.held->from_ns, min_ns);
-      query.held->to_ns = std::max(query.held->to_ns, max_ns);
-      if (max_ns >= query.range.from_ns && min_ns < query.range.to_ns) ids_.push_back(done);
-    }
-    return done > before;
+  void read_held(Query& query) {
+    Statement ends(database_,
+                   "SELECT min(min_ns), max(max_ns), count(*) FROM (SELECT min_ns, max_ns FROM windows UNION ALL "
+                   "SELECT min_ns, max_ns FROM batches WHERE id > (SELECT through_batch FROM sealed))");
+    if (ends.step() && ends.integer(2) > 0) query.held = {ends.integer(0), ends.integer(1)};
   }
-
-  void print_batch(std::int64_t id, Query& query, Writer& writer) {
-    try {
-      take_rows(id, query);
-    } catch (const std::runtime_error& e) {
-      complain(
-          fmt::format("database {}: batch {}: {}; its samples are left out", database_.path(), id, e.what()));
-      query.failed = true;
-      return;
-    }
-    std::stable_sort(rows_.begin(), rows_.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
-    for (const auto& row : rows_) {
-      if (!query.admit()) return;
-      writer.sample(*row.series, row.time_ns, row.value);
-    }
-  }
-
-  void take_rows(std::int64_t id, const Query& query) {
-    rows_.clear();
-    blob_.bind(1, id);
-    const Reset reset{blob_};
-    if (!blob_.step()) return;  // deleted in the meantime
-    const BatchView view(blob_.blob(0));
-    for (const auto& series : query.series) {
-      const auto* column = view.find(series.id);
-      for (std::uint32_t i = 0; column && i < column->count; ++i)
-        if (query.range.contains(column->time_ns(i)))
-          rows_.push_back({column->time_ns(i), column->value(i), &series});
-    }
+  const Series* find(const Query& query, std::uint32_t id) {
+    if (id < by_id_.size() && by_id_[id]) return by_id_[id];
+    const auto found = std::lower_bound(query.series.begin(), query.series.end(), id,
+                                        [](const auto& series, auto wanted) { return series.id < wanted; });
+    if (found == query.series.end() || found->id != id) return nullptr;
+    if (id >= by_id_.size()) by_id_.resize(query.series.back().id + std::size_t{1});
+    return by_id_[id] = &*found;
   }
 
   Database& database_;
-  Statement page_, blob_;
-  std::int64_t last_id_;
-  std::vector<std::int64_t> ids_;
-  std::vector<Row> rows_;
+  std::vector<const Series*> by_id_;
 };
 
 /// The rows of a tier, up to the newest bucket that is there when it is made.

@@ -11,13 +11,13 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::int64_t tier_1s_interval_s = 5;  // from writing to writing
-constexpr seconds expire_interval{1}, drop_interval{1};
+constexpr seconds expire_interval{1}, seal_interval{1};
 constexpr std::chrono::hours optimize_interval{24};
 constexpr double share_calm = 0.25;
 constexpr seconds behind{10};                   // a job that has not come to its end for so long needs more time
 constexpr seconds share_interval{1};            // from one change of the share to the next
 
-constexpr const char* job_names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "raw samples that are not kept",
+constexpr const char* job_names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "sealing",
                                      "retention", "statistics"};
 
 }  // namespace
@@ -33,7 +33,7 @@ Maintenance::Maintenance(Database& database, const Rules& rules, double share_ma
       to_5m_(database, series_, "tier_1m", "tier_5m"),
       to_1h_(database, series_, "tier_5m", "tier_1h"),
       redo_(database, series_, to_1m_, to_5m_, to_1h_),
-      trim_(database, series_, rules),
+      sealing_(database, series_, rules),
       retention_(database, rules),
       optimize_due_(Clock::now() + optimize_interval) {
   idle_at_.fill(Clock::now());
@@ -57,7 +57,7 @@ bool Maintenance::run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time
 /// Whether nothing has happened that could give the job something to do. (Asking it costs a handful of queries.)
 bool Maintenance::is_idle(Job job, std::int64_t horizon_ns, Clock::time_point now) const {
   if (job == expire) return now < expire_due_;
-  if (job == drop) return now < drop_due_;
+  if (job == seal) return now < seal_due_;
   if (horizon_ns == Fold::everything) return false;
   return idle_after_[job] == slices_ && (idle_horizon_ns_[job] == horizon_ns || (job != to_1m && job != to_1s));
 }
@@ -70,12 +70,15 @@ bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Cl
     case to_5m: return age_s_[tier_5m] > 0 && to_5m_.run(everything, budget);
     case to_1h: return age_s_[tier_1h] > 0 && to_1h_.run(everything, budget);
     case to_1s: return age_s_[tier_1s] > 0 && to_1s_.run(horizon_ns, budget);
-    case drop:
-      if (trim_.run(wall_ns, budget)) return true;
-      drop_due_ = now + drop_interval;
+    case seal:
+      if (sealing_.run(wall_ns, budget)) return true;
+      seal_due_ = now + seal_interval;
       return false;
     case expire:
-      if (retention_.run(wall_ns, budget)) return true;
+      if (retention_.run(wall_ns, sealing_.is_swept(), budget)) {
+        sealing_.sweep_soon();
+        return true;
+      }
       expire_due_ = now + expire_interval;
       return false;
     case optimize: return run_optimize(now);

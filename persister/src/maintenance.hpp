@@ -1,5 +1,5 @@
 // maintenance.hpp: everything that is done to stored samples between two drains, a slice at a time: rollups, what came
-// late, retention, the planner's statistics.
+// late, sealing, retention, the planner's statistics.
 #pragma once
 
 #include <array>
@@ -12,8 +12,8 @@
 #include "redo.hpp"
 #include "retention.hpp"
 #include "rules.hpp"
+#include "sealing.hpp"
 #include "series_rules.hpp"
-#include "trim.hpp"
 #include "widen.hpp"
 
 namespace ringdown {
@@ -38,7 +38,7 @@ class Maintenance {
   Clock::duration lateness(Clock::time_point now) const;
 
  private:
-  enum Job : std::size_t { to_1m, redo, to_5m, to_1h, to_1s, drop, expire, optimize, job_count };
+  enum Job : std::size_t { to_1m, redo, to_5m, to_1h, to_1s, seal, expire, optimize, job_count };
   bool is_idle(Job job, std::int64_t horizon_ns, Clock::time_point now) const;
   bool run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
   bool run_optimize(Clock::time_point now);
@@ -50,14 +50,14 @@ class Maintenance {
   Fold to_1s_, to_1m_;
   Widen to_5m_, to_1h_;
   Redo redo_;
-  Trim trim_;
+  Sealing sealing_;
   Retention retention_;
   std::size_t turn_ = 0;  // the job that comes next
   std::array<Clock::time_point, job_count> idle_at_;  // when each had nothing left to do
   std::uint64_t slices_ = 1;                          // in which a job has done something
   std::array<std::uint64_t, job_count> idle_after_{};  // slices_ and the horizon when each had nothing left to do
   std::array<std::int64_t, job_count> idle_horizon_ns_{};
-  Clock::time_point drop_due_{}, expire_due_{}, optimize_due_, share_due_{};
+  Clock::time_point seal_due_{}, expire_due_{}, optimize_due_, share_due_{};
 };
 
 }  // namespace ringdown

@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
 
 #include "ring/ownership.hpp"
 
@@ -12,7 +11,6 @@ namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t minute_s = 60;
-constexpr std::int64_t late_ns = 120'000'000'000;  // batches_odd has those with older samples
 constexpr int series_max = 64;                     // of a minute at a time
 
 }  // namespace
@@ -28,10 +26,6 @@ Redo::Redo(Database& database, SeriesRules& rules, Fold& fold, Widen& to_5m, Wid
       series_of_(database, "SELECT series, and_next FROM dirty WHERE tier = 'tier_1m' AND bucket = ? ORDER BY series LIMIT ?"),
       unmark_(database, "DELETE FROM dirty WHERE tier = ? AND bucket = ? AND series = ?"),
       mark_(database, "INSERT OR IGNORE INTO dirty (tier, bucket, series, and_next) VALUES (?, ?, ?, 0)"),
-      odd_(database, "SELECT id FROM batches WHERE (min_ns < committed_ns - 120000000000 OR max_ns >= committed_ns + 60000000000) "
-                     "AND min_ns < ? AND max_ns >= ? AND id <= ?"),
-      batch_(database, "SELECT blob FROM batches WHERE id = ?"),
-      committed_(database, "SELECT id, committed_ns FROM batches WHERE id >= ? ORDER BY id LIMIT 1"),
       latest_(database, "SELECT time_ns, value FROM latest WHERE series = ?"),
       latest_row_(database, "REPLACE INTO latest (series, time_ns, value) VALUES (?, ?, ?)"),
       last_of_(database, "SELECT last_at, last FROM tier_1m WHERE bucket = ? AND series = ? AND count > 0"),
@@ -52,16 +46,14 @@ bool Redo::redo_minute(Budget& budget) {
   if (fold_.is_writing()) return false;
   if (minute_s_ && done_ != fold_.done()) minute_s_.reset();  // it may have other samples by now
   if (!minute_s_ && !choose_minute()) return false;
-  while (!ids_.empty() && !budget.spent()) {
-    batch_.bind(1, ids_.back());
-    if (batch_.step()) try {
-        take(batch_.blob(0));
-      } catch (const std::runtime_error&) {  // the fold has told of it
-      }
-    batch_.reset();
-    ids_.pop_back();
+  while (!budget.spent()) {
+    const auto samples = reader_->next();
+    if (samples.empty()) {
+      write_minute();
+      break;
+    }
+    for (const auto& sample : samples) points_[sample.series].push_back({sample.time_ns, sample.value});
   }
-  if (ids_.empty()) write_minute();
   return true;
 }
 
@@ -86,47 +78,11 @@ bool Redo::choose_minute() {
   series_of_.reset();
   minute_s_ = bucket_s;
   done_ = fold_.done();
-  find_batches();
+  RawReader::Selection selection{
+      .from_ns = bucket_s * second_ns, .to_ns = bucket_s * second_ns + tier_.width_ns(), .last_batch = done_};
+  for (const auto& [series, points] : points_) selection.series.push_back(series);
+  reader_.emplace(database_, std::move(selection), [](const std::string&, std::int64_t, std::int64_t) {});  // the fold has told of what is damaged
   return true;
-}
-
-/// The first batch committed at this time or later. Their ids and times ascend together.
-std::int64_t Redo::batch_at(std::int64_t committed_ns) {
-  std::int64_t low = 0, high = done_ + 1;  // ids; the answer is in [low, high]
-  while (low < high) {
-    const auto middle = low + (high - low) / 2;
-    committed_.bind(1, middle);
-    const bool found = committed_.step();
-    const auto id = committed_.integer(0), at = committed_.integer(1);
-    committed_.reset();
-    if (!found || id > done_ || at >= committed_ns)
-      high = middle;
-    else
-      low = id + 1;
-  }
-  return low;
-}
-
-void Redo::find_batches() {
-  const auto from_ns = *minute_s_ * second_ns, to_ns = from_ns + tier_.width_ns();
-  std::set<std::int64_t> ids;
-  const auto last = batch_at(to_ns + late_ns);
-  for (auto id = batch_at(from_ns - future_ns); id < last && id <= done_; ++id) ids.insert(id);
-  odd_.bind(1, to_ns).bind(2, from_ns).bind(3, done_);
-  while (odd_.step()) ids.insert(odd_.integer(0));
-  odd_.reset();
-  ids_.assign(ids.rbegin(), ids.rend());
-}
-
-void Redo::take(std::span<const std::byte> blob) {
-  const BatchView view(blob);
-  for (auto& [series, points] : points_) {
-    const auto* column = view.find(series);
-    for (std::uint32_t i = 0; column && i < column->count; ++i) {
-      const auto time_ns = column->time_ns(i);
-      if (bucket_start(time_ns, tier_.width_ns()) == *minute_s_ * second_ns) points.push_back({time_ns, column->value(i)});
-    }
-  }
 }
 
 void Redo::write_minute() {
@@ -149,7 +105,6 @@ bool Redo::write_series(std::uint32_t series, bool and_next) {
   auto& points = points_[series];
   const auto known = tier_.find(*minute_s_, series);
   if (points.empty() || (known && known->count > static_cast<std::int64_t>(points.size()))) return false;
-  std::stable_sort(points.begin(), points.end(), [](auto& a, auto& b) { return a.time_ns < b.time_ns; });
   const auto start_ns = *minute_s_ * second_ns;
   const auto before = rule.ordered() ? last_before(*minute_s_, series, rule.hold_ns) : std::nullopt;
   replace(*minute_s_, series, roll_up(rule.aggregation, points, before, start_ns, start_ns + tier_.width_ns()));

@@ -1,4 +1,4 @@
-// redo.hpp: makes buckets again whose samples came late: tier_1m's from the batches, then tier_5m's and tier_1h's from
+// redo.hpp: makes buckets again whose samples came late: tier_1m's from the raw samples, then tier_5m's and tier_1h's from
 // the tier below. Each is one transaction that also takes its mark out of `dirty`, so it can be killed anywhere.
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "budget.hpp"
 #include "fold.hpp"
+#include "raw_reader.hpp"
 #include "widen.hpp"
 
 namespace ringdown {
@@ -24,9 +25,6 @@ class Redo {
   bool redo_minute(Budget& budget);
   bool redo_wide(const std::string& tier, Widen& widen, std::int64_t width_s, Budget& budget);
   bool choose_minute();
-  void find_batches();
-  std::int64_t batch_at(std::int64_t committed_ns);
-  void take(std::span<const std::byte> blob);
   void write_minute();
   bool write_series(std::uint32_t series, bool and_next);
   void fix_next(std::uint32_t series, Point last);
@@ -42,14 +40,14 @@ class Redo {
   Widen& to_1h_;
   TierTable tier_;
   SeriesRules& rules_;
-  Statement oldest_, series_of_, unmark_, mark_, odd_, batch_, committed_, latest_, latest_row_, last_of_, anomaly_;
+  Statement oldest_, series_of_, unmark_, mark_, latest_, latest_row_, last_of_, anomaly_;
 
   // The minute that is being made again.
   std::optional<std::int64_t> minute_s_;
   std::int64_t done_ = 0;                                 // of the fold when it was begun
-  std::map<std::uint32_t, std::vector<Point>> points_;  // by series
+  std::map<std::uint32_t, std::vector<Point>> points_;  // by series, in time order
   std::map<std::uint32_t, bool> and_next_;
-  std::vector<std::int64_t> ids_;                       // batches still to be read, the last first
+  std::optional<RawReader> reader_;
 };
 
 }  // namespace ringdown

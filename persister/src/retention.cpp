@@ -11,6 +11,7 @@ namespace {
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t earliest_s = -9'223'372'036;
 constexpr int vacuum_pages = 8;         // a step's: some 0.2 ms
+constexpr std::int64_t ahead_s = future_ns / second_ns;  // a batch's samples may be so far ahead of its commit
 constexpr std::int64_t free_share = 20;  // of the file's pages, one in so many may be free
 
 }  // namespace
@@ -61,14 +62,29 @@ void Retention::read_series() {
   for (auto& table : tables_) table.swept_s = earliest_s;
 }
 
-bool Retention::run(std::int64_t now_ns, Budget& budget) {
+bool Retention::run(std::int64_t now_ns, bool is_swept, Budget& budget) {
   read_series();
   const auto now_s = now_ns / second_ns;
   const auto before = [&](Tier tier) { return longest_s_[tier] == forever_s ? earliest_s : now_s - longest_s_[tier]; };
-  if (expire_batches(before(tier_raw) * second_ns, budget)) return true;
+  const auto raw_ns = before(tier_raw) * second_ns;
+  if (expire_window(raw_ns) || expire_batches(raw_ns, budget)) return true;
   for (auto& table : tables_)
     if (expire_rows(table, before(table.tier), budget) || sweep(table, now_s, budget)) return true;
-  return shrink_to_size(budget) || vacuum(budget);
+  return is_swept && (shrink_to_size(budget) || vacuum(budget));
+}
+
+/// Deletes the oldest window if its batches were committed before; its chunks are swept up. @return whether it did
+bool Retention::expire_window(std::int64_t until_ns) {
+  auto& oldest = database_.prepared("SELECT id, committed_ns FROM windows ORDER BY committed_ns LIMIT 1");
+  const bool found = oldest.step();
+  const auto id = oldest.integer(0), committed_ns = oldest.integer(1);
+  oldest.reset();
+  if (!found || committed_ns >= until_ns) return false;
+  Transaction transaction(database_);
+  database_.prepared("DELETE FROM windows WHERE id = ?").bind(1, id).run();
+  note_expired("batches", committed_ns / second_ns + 1 + ahead_s);
+  transaction.commit();
+  return true;
 }
 
 /// Deletes batches that were committed before, the oldest first. @return whether it deleted any
@@ -87,7 +103,6 @@ bool Retention::expire_batches(std::int64_t until_ns, Budget& budget) {
     last_ns = committed_ns;
   }
   if (!transaction) return false;
-  constexpr std::int64_t ahead_s = future_ns / second_ns;  // its samples may be so far ahead of its commit
   note_expired("batches", last_ns / second_ns + 1 + ahead_s);
   transaction->commit();
   return true;
@@ -177,7 +192,8 @@ bool Retention::shrink_to_size(Budget& budget) {
   if (bytes_max == 0) return false;
   const auto used = pages("page_count") - pages("freelist_count");
   if (static_cast<std::uint64_t>(used * pages("page_size")) <= bytes_max) return false;
-  if (expire_batches(std::numeric_limits<std::int64_t>::max(), budget)) return true;
+  constexpr auto any = std::numeric_limits<std::int64_t>::max();
+  if (expire_window(any) || expire_batches(any, budget)) return true;
   for (auto& table : tables_)
     if (expire_rows(table, std::numeric_limits<std::int64_t>::max(), budget)) return true;
   return false;

@@ -18,8 +18,8 @@ class Retention {
  public:
   Retention(Database& database, const Rules& rules);
 
-  /// One slice. @return whether there is more to do now
-  bool run(std::int64_t now_ns, Budget& budget);
+  /// One slice. @param is_swept  what was deleted before has become free pages. @return whether there is more to do now
+  bool run(std::int64_t now_ns, bool is_swept, Budget& budget);
 
  private:
   /// Rows of a tier: what is needed to delete the oldest ones.
@@ -32,6 +32,7 @@ class Retention {
     std::int64_t swept_s;      // series with ages of their own have no rows before it
   };
   void read_series();
+  bool expire_window(std::int64_t until_ns);
   bool expire_batches(std::int64_t until_ns, Budget& budget);
   bool expire_rows(Table& table, std::int64_t until_s, Budget& budget);
   bool sweep(Table& table, std::int64_t now_s, Budget& budget);

@@ -259,8 +259,58 @@ ALTER TABLE series ADD COLUMN raw_from_ns INTEGER NOT NULL DEFAULT 0;
 INSERT INTO progress (job, done) VALUES ('trim', 0);  -- batches up to `done` are without samples that are not kept
 )sql";
 
+inline constexpr const char* version_4 = R"sql(
+-- Raw samples that were taken out of the batches and packed by series. A window has those of some minutes' commits, and
+-- comes into sight as a whole: what is in chunks and columns without a row here is being made, or left over.
+CREATE TABLE windows (
+  id INTEGER PRIMARY KEY,
+  first_batch INTEGER NOT NULL,  -- that it was made of
+  last_batch INTEGER NOT NULL,
+  committed_ns INTEGER NOT NULL, -- of the last batch
+  min_ns INTEGER NOT NULL,
+  max_ns INTEGER NOT NULL,
+  samples INTEGER NOT NULL,
+  strays INTEGER NOT NULL,       -- 1: samples that came 2 minutes late or more, -1: a minute early or more, 0: the others
+  merged INTEGER NOT NULL        -- how often windows became one until this was made
+) STRICT;
+
+CREATE INDEX windows_committed ON windows (committed_ns);
+
+-- A window's samples of one series, in time order.
+CREATE TABLE chunks (
+  id INTEGER PRIMARY KEY,        -- window << 26 | series
+  min_ns INTEGER NOT NULL,
+  max_ns INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  min REAL NOT NULL,
+  max REAL NOT NULL,
+  sum REAL,                      -- NULL when it is beyond what a double can hold
+  first REAL NOT NULL,
+  last REAL NOT NULL,
+  times INTEGER NOT NULL,        -- their columns' numbers in the window; series may share them
+  vals INTEGER NOT NULL
+) STRICT;
+
+-- Packed time stamps or values, as DESIGN.md and chunk.hpp describe them.
+CREATE TABLE columns (
+  id INTEGER PRIMARY KEY,        -- window << 26 | number
+  blob BLOB NOT NULL
+) STRICT;
+
+-- One row.
+CREATE TABLE sealed (
+  through_batch INTEGER NOT NULL, -- the samples of the batches up to it are in windows
+  next_window INTEGER NOT NULL,
+  changes INTEGER NOT NULL        -- how often samples came into sight at another place
+) STRICT;
+INSERT INTO sealed VALUES (0, 1, 0);
+
+ALTER TABLE series ADD COLUMN resolution REAL NOT NULL DEFAULT 0;  -- sealed values are multiples of it; 0: as pushed
+DELETE FROM progress WHERE job = 'trim';  -- sealing leaves out what is not kept
+)sql";
+
 /// Step i makes schema version i + 1 of version i. A released step never changes.
-inline constexpr const char* migrations[] = {version_1, version_2, version_3};
+inline constexpr const char* migrations[] = {version_1, version_2, version_3, version_4};
 inline constexpr int version = static_cast<int>(std::size(migrations));
 
 }  // namespace ringdown::schema

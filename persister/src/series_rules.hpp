@@ -17,6 +17,7 @@ struct SeriesRule {
   std::int64_t hold_ns = 0;      // how long a sample is what comes before the next one
   std::int64_t interval_ns = 0;  // expected from sample to sample; 0: not known
   std::int64_t raw_from_ns = 0;  // raw samples before it may have been dropped
+  double resolution = 0;         // sealed values are multiples of it; 0: as pushed
 
   /// Whether a row depends on the order of samples and on what was before them.
   bool ordered() const noexcept { return aggregation != ring::Kind::gauge || carries; }
@@ -54,7 +55,8 @@ class SeriesRules {
 
  private:
   void read() {
-    auto& rows = database_.prepared("SELECT id, aggregation, on_change, tier_1s, interval_ns, raw_from_ns FROM series WHERE id >= ? ORDER BY id");
+    auto& rows = database_.prepared("SELECT id, aggregation, on_change, tier_1s, interval_ns, raw_from_ns, resolution "
+                                     "FROM series WHERE id >= ? ORDER BY id");
     rows.bind(1, static_cast<std::int64_t>(rules_.size()));
     constexpr std::int64_t id_max = 1 << 24;
     while (rows.step()) {
@@ -72,6 +74,7 @@ class SeriesRules {
       rule.tier_1s = rows.integer(3) != 0;
       rule.interval_ns = rows.integer(4);
       rule.raw_from_ns = rows.integer(5);
+      rule.resolution = rows.real(6);
       any_dropped_ |= rule.is_dropped();
     }
     rows.reset();

@@ -1,5 +1,6 @@
 // verify.cpp: what verify does and prints, and the checks of everything but the tiers.
 #include "verify.hpp"
+#include "window.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -144,9 +145,11 @@ void check_references(Database& database, Verified::Check& out) {
 void check_cursors(Database& database, Verified::Check& out) {
   out.rows = database.query_integer("SELECT count(*) FROM cursors");
   const auto stored = database.query_integer("SELECT total(stored) FROM cursors");
-  const auto samples = database.query_integer("SELECT total(samples) FROM batches");
+  const auto samples = database.query_integer(
+      "SELECT total(samples) FROM (SELECT samples FROM batches WHERE id > (SELECT through_batch FROM sealed) UNION ALL "
+      "SELECT samples FROM windows)");
   if (stored < samples)
-    out.find(fmt::format("cursors: stored {} together, expected {} at least, the samples in batches", stored,
+    out.find(fmt::format("cursors: stored {} together, expected {} at least, the raw samples", stored,
                          samples));
   Statement lost(
       database,
@@ -168,7 +171,8 @@ void check_cursors(Database& database, Verified::Check& out) {
 /// Whether progress rows contradict the batches or one another. @return whether the tiers can be checked by
 /// them
 bool check_progress(Database& database, Verified::Check& out) try {
-  const auto newest = database.query_integer("SELECT max(id) FROM batches");
+  const auto through = window::read_sealed(database).through_batch;
+  const auto newest = std::max(database.query_integer("SELECT max(id) FROM batches"), through);
   for (const auto* job : {"tier_1s", "tier_1m"}) {
     ++out.rows;
     const auto at = read_progress(database, job);
@@ -177,6 +181,9 @@ bool check_progress(Database& database, Verified::Check& out) try {
           fmt::format("progress {} done: {}, target: {}, expected up to {}, the newest batch; later ones "
                       "would be skipped",
                       job, at.done, at.target, newest));
+    if (at.replay <= through && newest > 0)
+      out.find(fmt::format("progress {} replay: {}, expected more than {}, the last batch that is sealed", job, at.replay,
+                           through));
   }
   const std::pair<const char*, const char*> wide[] = {{"tier_1m", "tier_5m"}, {"tier_5m", "tier_1h"}};
   for (const auto& [from, to] : wide) {
@@ -227,7 +234,7 @@ void Verified::Check::note(std::string what) {
 }
 
 std::vector<const Verified::Check*> Verified::checks() const {
-  return {&batches, &samples_1s, &samples_1m, &wide_5m, &wide_1h,
+  return {&batches, &windows, &samples_1s, &samples_1m, &wide_5m, &wide_1h,
           &rows,    &frontiers,  &references, &cursors, &progress};
 }
 std::int64_t Verified::findings() const {
@@ -258,6 +265,7 @@ Verified verify(Database& database, const Told& told) {
     check();
   };
   BatchCheck(database, out).run(told);
+  verify_windows(database, out, told);
   bool can_go_on = false;
   pass([&] {
     check_references(database, out.references);

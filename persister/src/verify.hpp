@@ -28,7 +28,7 @@ struct Verified {
     void find(std::string what);
     void note(std::string what);
   };
-  Check batches{"batches"}, samples_1s{"samples in tier_1s"}, samples_1m{"samples in tier_1m"},
+  Check batches{"batches"}, windows{"windows"}, samples_1s{"samples in tier_1s"}, samples_1m{"samples in tier_1m"},
       wide_5m{"tier_5m of tier_1m"}, wide_1h{"tier_1h of tier_5m"}, rows{"rows"}, frontiers{"frontiers"},
       references{"references"}, cursors{"cursors"}, progress{"progress"};
 
@@ -61,9 +61,12 @@ class Reading {
   Database& database_;
 };
 
+/// The pass over what is sealed (verify_windows.cpp).
+void verify_windows(Database& database, Verified& out, const Told& told);
+
 // The passes over the tiers, each within a Reading (verify_samples.cpp, verify_rows.cpp).
 
-/// tier_1s or tier_1m has every sample of the batches that it must have, once.
+/// tier_1s or tier_1m has every raw sample that it must have, once.
 void verify_samples(Database& database, const std::string& tier, Verified& out, const Told& told);
 /// Every row of `to` is what those of `from` make.
 void verify_wide(Database& database, const std::string& from, const std::string& to, Verified& out,

@@ -1,4 +1,4 @@
-// verify_samples.cpp: compares tier_1s and tier_1m with the samples in the batches, 60 buckets at a time.
+// verify_samples.cpp: compares tier_1s and tier_1m with the raw samples, 60 buckets at a time.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 
 #include "batch.hpp"
 #include "fold.hpp"
+#include "raw_reader.hpp"
 #include "series_rules.hpp"
 #include "tier_table.hpp"
 #include "verify.hpp"
@@ -52,11 +53,15 @@ class SampleCheck {
             fmt::format(
                 "SELECT id, committed_ns, min_ns, max_ns, {}, blob FROM batches WHERE id >= ? ORDER BY id",
                 odd)),
+        sealed_(database, {.sealed_only = true},
+                [this](const auto&, auto min_ns, auto max_ns) { damaged_.push_back({min_ns, max_ns}); }),
         batch_(database, "SELECT id, committed_ns, min_ns, max_ns, 1, blob FROM batches WHERE id = ?") {
     Statement damaged(database, "SELECT min_ns, max_ns FROM batches JOIN damaged_batches ON batch = id");
     while (damaged.step()) damaged_.push_back({damaged.integer(0), damaged.integer(1)});
     early_are_gone_ = kept_from_s(database, "batches") > never_s &&
                       database.query_integer("SELECT count FROM anomalies WHERE kind = 'future'") > 0;
+    const auto through = window::read_sealed(database).through_batch;
+    from_id_ = through + 1;
     find_odd();
   }
 
@@ -79,7 +84,12 @@ class SampleCheck {
   struct Samples {
     std::int64_t count = 0;
     double min = 0, max = 0;
-    bool future = false;
+    bool future = false, rounded = false;
+    void add(double value) {
+      if (count++ == 0) min = max = value;
+      min = std::min(min, value);
+      max = std::max(max, value);
+    }
   };
   struct Span {
     std::int64_t min_ns, max_ns;
@@ -104,8 +114,8 @@ class SampleCheck {
   void find_odd() {
     Statement each(
         database_,
-        fmt::format("SELECT id, committed_ns, min_ns, max_ns, 1, blob FROM batches WHERE {} ORDER BY id",
-                    odd));
+        fmt::format("SELECT id, committed_ns, min_ns, max_ns, 1, blob FROM batches WHERE {} AND id >= {} ORDER BY id",
+                    odd, from_id_));
     while (each.step())
       if (const auto view = read(each))
         for (std::uint32_t c = 0; c < view->series(); ++c)
@@ -132,6 +142,7 @@ class SampleCheck {
     next_row_.bind(1, from_s);
     if (next_row_.step()) may_be(next_row_.integer(0));
     next_row_.reset();
+    if (skip_sealed(from_s)) may_be(bucket_s(block_[at_].time_ns));
     if (const auto at = odd_.lower_bound(from_s); at != odd_.end()) may_be(at->first);
     batches_.bind(1, from_id_);
     while (batches_.step()) {
@@ -147,9 +158,39 @@ class SampleCheck {
     return least;
   }
 
+  /// Moves to the first sealed sample of this time or later. @return whether there is one
+  bool skip_sealed(std::int64_t from_s) {
+    for (;; ++at_) {
+      if (at_ >= block_.size()) {
+        block_ = sealed_.next();
+        at_ = 0;
+        if (block_.empty()) return false;
+      }
+      if (bucket_s(time_of(block_[at_])) >= from_s) return true;
+    }
+  }
+  static std::int64_t time_of(const RawSample& sample) { return std::max(sample.time_ns, never + 3600 * second_ns); }
+
+  /// What is sealed is in the tiers, whatever their frontiers.
+  void take_sealed() {
+    const auto end_s = window_ + window_s();
+    for (auto from_s = std::max(window_, kept_from_s_); skip_sealed(from_s); ++at_) {
+      const auto& sample = block_[at_];
+      const auto bucket = bucket_s(time_of(sample));
+      if (bucket >= end_s) return;
+      const auto& rule = rules_.of(sample.series);
+      if (!tier_.has_detail() && !rule.tier_1s) continue;
+      auto& samples = expected_[key(bucket, sample.series)];
+      samples.add(sample.value);
+      samples.future |= bucket >= frontier_s(sample.series);
+      samples.rounded |= rule.resolution > 0;
+    }
+  }
+
   void check_window(std::int64_t window) {
     window_ = window;
     expected_.clear();
+    take_sealed();
     batches_.bind(1, from_id_);
     while (batches_.step() && batches_.integer(1) <= plus(ns(window + window_s()), late_ns))
       if (!batches_.integer(4) && batches_.integer(2) < ns(window + window_s()) &&
@@ -194,10 +235,7 @@ class SampleCheck {
       }
       if (!samples || bucket != bucket_before) samples = &expected_[key(bucket, column.series)];
       bucket_before = bucket;
-      const auto value = column.value(i);
-      if (samples->count++ == 0) samples->min = samples->max = value;
-      samples->min = std::min(samples->min, value);
-      samples->max = std::max(samples->max, value);
+      samples->add(column.value(i));
       samples->future |= future;
     }
     if (skipped > 0)
@@ -235,7 +273,7 @@ class SampleCheck {
       ++check_.left_out;
     else if (count != samples.count)
       report(bucket, series, fmt::format("count {}, expected {}", count, samples.count));
-    else if (count > 0 && (rows_.real(3) != samples.min || rows_.real(4) != samples.max))
+    else if (count > 0 && !samples.rounded && (rows_.real(3) != samples.min || rows_.real(4) != samples.max))
       report(bucket, series,
              fmt::format("min {} and max {}, expected {} and {}", rows_.real(3), rows_.real(4), samples.min,
                          samples.max));
@@ -247,7 +285,7 @@ class SampleCheck {
                     [&](const auto& d) { return d.min_ns < to_ns && d.max_ns >= from_ns; }))
       ++check_.left_out;
     else
-      check_.find(place(tier_.name(), bucket, series) + what + " by the batches");
+      check_.find(place(tier_.name(), bucket, series) + what + " by the raw samples");
   }
 
   Database& database_;
@@ -257,9 +295,12 @@ class SampleCheck {
   SeriesRules rules_;
   Progress progress_;
   std::int64_t kept_from_s_;
-  Statement next_row_, rows_, batches_, batch_;
-  std::int64_t from_id_ =
-      never;  // batches before it have nothing for this window and later ones, but for odd_
+  Statement next_row_, rows_, batches_;
+  RawReader sealed_;
+  Statement batch_;
+  std::span<const RawSample> block_;  // of it; those before at_ are done
+  std::size_t at_ = 0;
+  std::int64_t from_id_;  // batches before it have nothing for this window and later ones, but for odd_
   std::map<std::int64_t, std::vector<std::int64_t>> odd_;  // batches by window
   std::vector<Span> damaged_;
   bool early_are_gone_;  // rows may have samples of batches that were deleted when the time of these had not

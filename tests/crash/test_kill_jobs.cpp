@@ -72,7 +72,7 @@ TEST_CASE("killed inside each job of maintenance the persister loses and doubles
   auto& told = support::shared<Told>();
   const int rounds = support::rounds(kills_default);
   const auto wants_more = [&](int lives_so_far) {  // some jobs have little to do, and a life may not come to them
-    if (rounds < kills_default || lives_so_far >= 3 * rounds) return false;
+    if (rounds < kills_default || lives_so_far >= 8 * rounds) return false;
     return std::find(kills.begin() + 1, kills.end(), 0) != kills.end();
   };
   for (int i = 0; i < rounds || wants_more(i); ++i) {

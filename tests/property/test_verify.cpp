@@ -121,7 +121,7 @@ TEST_CASE("verify names what is damaged, what it found and what it expected", "[
       {at_a_gauge("UPDATE tier_1s SET count = 7") + " OR bucket = (SELECT min(bucket) FROM tier_1s)",
        "samples in tier_1s", "count 7, expected 1"},
       {at_a_gauge("UPDATE tier_1m SET count = 7"), "samples in tier_1m",
-       "count 7, expected 10 by the batches"},
+       "count 7, expected 10 by the raw samples"},
       {at_a_gauge("UPDATE tier_1m SET min = -1, first = -1"), "samples in tier_1m", "min -1 and max"},
       {at_a_gauge("UPDATE tier_1m SET max = 2e9"), "tier_5m of tier_1m", "expected 2000000000 by tier_1m"},
       {at_a_gauge("UPDATE tier_5m SET sum = sum + 1"), "tier_5m of tier_1m", "sum "},
@@ -169,7 +169,7 @@ TEST_CASE("verify names what is damaged, what it found and what it expected", "[
       {"UPDATE batches SET blob = x'00' WHERE id = 5", "batches", "batch 5: its 60 samples cannot be read"},
       {"DELETE FROM batches WHERE id = 5", "samples in tier_1m", "expected"},
       {"UPDATE progress SET done = 7, target = 7, replay = 1 WHERE job = 'tier_1m'", "samples in tier_1m",
-       "expected 0 by the batches"},
+       "expected 0 by the raw samples"},
       {"UPDATE progress SET done = 999, target = 999 WHERE job = 'tier_1s'", "progress",
        "progress tier_1s done: 999"},
       {"UPDATE progress SET done = 9 WHERE job = 'tier_1s'; UPDATE progress SET frontier = frontier - 3600 "

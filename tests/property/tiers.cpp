@@ -137,7 +137,7 @@ bool World::slice(std::size_t job, std::int64_t horizon_ns, bool everything, std
     case 2: return jobs_->redo.run(budget);
     case 3: return jobs_->to_5m.run(everything, budget);
     case 4: return jobs_->to_1h.run(everything, budget);
-    default: return jobs_->trim.run(wall_ns(), budget);
+    default: return jobs_->sealing.run(wall_ns(), budget);
   }
 }
 
@@ -159,7 +159,10 @@ bool World::retain(std::int64_t now_ns) {
 
 bool World::retain_slice(std::int64_t now_ns, std::int64_t steps) {
   Budget budget{.steps = steps};
-  return jobs_->retention.run(now_ns, budget);
+  if (jobs_->sealing.run(wall_ns(), budget)) return true;
+  if (!jobs_->retention.run(now_ns, jobs_->sealing.is_swept(), budget)) return false;
+  jobs_->sealing.sweep_soon();
+  return true;
 }
 
 void World::finish() {

@@ -10,9 +10,9 @@
 #include "fold.hpp"
 #include "redo.hpp"
 #include "retention.hpp"
+#include "sealing.hpp"
 #include "store.hpp"
 #include "support.hpp"
-#include "trim.hpp"
 #include "widen.hpp"
 
 namespace tiers {
@@ -47,6 +47,8 @@ class World {
   /// Samples for the model that another process commits.
   void expect(const std::vector<ringdown::Sample>& samples) { log_.insert(log_.end(), samples.begin(), samples.end()); }
   std::size_t expected() const noexcept { return log_.size(); }
+  /// In the order committed.
+  const std::vector<ringdown::Sample>& samples() const noexcept { return log_; }
   void expect_no_more_than(std::size_t samples) { log_.resize(samples); }
   void expect_as(const World& other) { log_ = other.log_; }
   /// Samples that the database has ever stored.
@@ -81,12 +83,12 @@ class World {
     Jobs(ringdown::Database& db, const ringdown::Rules& rules)
         : series(db), to_1s(db, series, "tier_1s", 5), to_1m(db, series, "tier_1m", 60),
           to_5m(db, series, "tier_1m", "tier_5m"), to_1h(db, series, "tier_5m", "tier_1h"),
-          redo(db, series, to_1m, to_5m, to_1h), trim(db, series, rules), retention(db, rules) {}
+          redo(db, series, to_1m, to_5m, to_1h), sealing(db, series, rules, {.window = 80, .held = 40}), retention(db, rules) {}
     ringdown::SeriesRules series;
     ringdown::Fold to_1s, to_1m;
     ringdown::Widen to_5m, to_1h;
     ringdown::Redo redo;
-    ringdown::Trim trim;
+    ringdown::Sealing sealing;
     ringdown::Retention retention;
   };
   void check_tier(const std::string& name, std::int64_t width_s);

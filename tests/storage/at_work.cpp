@@ -22,12 +22,22 @@ constexpr std::pair<std::string_view, Job> tells[] = {
     {"SELECT bucket, series FROM dirty", Job::redo_wide},
     {"REPLACE INTO tier_5m", Job::widen_5m},
     {"REPLACE INTO tier_1h", Job::widen_1h},
-    {"DELETE FROM batches", Job::delete_batches},
+    {"SELECT id FROM chunks WHERE id >= ? AND id < ?", Job::merge},
+    {"INSERT INTO columns", Job::seal},
+    {"INSERT INTO windows", Job::seal},
+    {"UPDATE sealed", Job::seal},
+    {"SELECT id FROM batches WHERE id > ? AND id <= ? AND id NOT IN", Job::sweep},
+    {"DELETE FROM windows", Job::delete_raw},
+    {"DELETE FROM batches", Job::delete_raw},
     {"DELETE FROM tier_", Job::delete_rows},
     {"PRAGMA incremental_vacuum", Job::vacuum},
 };
 
-int statement_begins(unsigned, void* connection, void* statement, void*) {
+int happens(unsigned event, void* connection, void* statement, void*) {
+  if (event == SQLITE_TRACE_CLOSE) {  // there, the connection is the third
+    if (now.writer == statement) now = {};
+    return 0;
+  }
   const std::string_view sql = sqlite3_sql(static_cast<sqlite3_stmt*>(statement));
   if (sql.starts_with("BEGIN")) now = {static_cast<sqlite3*>(connection)};
   if (now.job != Job::none || !now.writer || sqlite3_get_autocommit(now.writer)) return 0;
@@ -38,7 +48,7 @@ int statement_begins(unsigned, void* connection, void* statement, void*) {
 
 int connection_opens(sqlite3* connection, char**, const sqlite3_api_routines*) {
   now = {};
-  return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, statement_begins, connection);
+  return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT | SQLITE_TRACE_CLOSE, happens, connection);
 }
 
 }  // namespace

@@ -11,10 +11,10 @@ namespace storage {
 
 /// A job is at work from the statement of its transaction that tells it until SQLite has made the COMMIT.
 enum class Job {
-  none, commit, fold_1s, fold_1m, redo_1m, redo_wide, widen_5m, widen_1h, delete_batches, delete_rows, vacuum, checkpoint
+  none, commit, fold_1s, fold_1m, redo_1m, redo_wide, widen_5m, widen_1h, seal, merge, sweep, delete_raw, delete_rows, vacuum, checkpoint
 };
-inline constexpr std::array job_names{"none",     "commit",   "fold 1s",        "fold 1m",     "redo 1m", "redo 5m/1h",
-                                      "widen 5m", "widen 1h", "delete batches", "delete rows", "vacuum",  "checkpoint"};
+inline constexpr std::array job_names{"none",     "commit",   "fold 1s", "fold 1m", "redo 1m", "redo 5m/1h", "widen 5m",  "widen 1h",
+                                      "seal",     "merge",    "sweep",   "delete raw", "delete rows", "vacuum", "checkpoint"};
 inline constexpr std::size_t job_count = job_names.size();
 
 /// From here on the statements of every connection that this process opens are seen.

@@ -77,7 +77,7 @@ TEST_CASE("after a power cut inside any job the tiers are sound and go on to equ
   int at_the_end = 0, lost_commits = 0;
   const int rounds = support::rounds(cuts_default);
   const auto wants_more = [&](int lives_so_far) {  // some jobs have little to do, and a life may not come to them
-    if (rounds < cuts_default || lives_so_far >= 3 * rounds) return false;
+    if (rounds < cuts_default || lives_so_far >= 8 * rounds) return false;
     return std::find(cuts.begin() + 1, cuts.end(), 0) != cuts.end();
   };
   for (int i = 0; i < rounds || wants_more(i); ++i) {

@@ -105,9 +105,9 @@ TEST_CASE("whichever call fails amid a job of maintenance, the tiers equal the m
     CHECK(found.findings() == 0);
     CHECK(world.query("SELECT integrity_check = 'ok' FROM pragma_integrity_check") == 1);
   }
-  for (std::size_t job = 1; job < storage::job_count; ++job) {
-    INFO(storage::job_names[job]);
-    if (rounds >= runs_default && job != static_cast<std::size_t>(Job::delete_batches)) CHECK(hits[job] > 0);  // has few calls
+  for (const auto job : {Job::commit, Job::fold_1s, Job::fold_1m, Job::redo_wide, Job::sweep, Job::checkpoint}) {
+    INFO(storage::job_names[static_cast<std::size_t>(job)]);
+    if (rounds >= runs_default) CHECK(hits.of(job) > 0);  // the others have few calls: they may be missed
   }
   WARN(rounds * static_cast<int>(std::size(faults)) << " runs; calls failed in " << hits.text());
 }

@@ -7,18 +7,23 @@
 
 #include "batch.hpp"
 #include "fold.hpp"
+#include "raw_reader.hpp"
 #include "sqlite.hpp"
 #include "store.hpp"
 
 namespace support {
 
-/// Every stored value by series name, in the order stored.
+/// Every stored value by series name: what is sealed by time, then the rest in the order stored.
 inline std::map<std::string, std::vector<double>> stored_values(const std::string& path) {
   ringdown::Database db(path, ringdown::Database::Access::read_only);
   std::map<std::uint32_t, std::string> names;
   for (const auto& row : ringdown::read_series(db)) names[row.id] = row.definition.name;
   std::map<std::string, std::vector<double>> out;
-  ringdown::Statement batches(db, "SELECT blob FROM batches ORDER BY id");
+  ringdown::RawReader sealed(db, {.sealed_only = true},
+                             [](const auto& what, auto, auto) { throw std::runtime_error(what); });
+  for (auto samples = sealed.next(); !samples.empty(); samples = sealed.next())
+    for (const auto& sample : samples) out[names.at(sample.series)].push_back(sample.value);
+  ringdown::Statement batches(db, "SELECT blob FROM batches WHERE id > (SELECT through_batch FROM sealed) ORDER BY id");
   while (batches.step()) {
     const ringdown::BatchView view(batches.blob(0));
     for (std::uint32_t c = 0; c < view.series(); ++c) {
