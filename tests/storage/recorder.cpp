@@ -108,7 +108,7 @@ void Recorder::check() {
     }
     samples += count;
   }
-  CHECK(db.query_integer("SELECT sum(samples) FROM batches") == samples);
+  CHECK(db.query_integer(support::raw_samples) == samples);
   CHECK(db.query_integer("SELECT sum(count) FROM losses") ==
         db.query_integer("SELECT sum(lost) FROM cursors"));
   CHECK(db.query_integer("SELECT count(*) FROM losses WHERE reason NOT IN ('lane_full', 'overwritten')") ==

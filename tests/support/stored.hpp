@@ -35,6 +35,10 @@ inline std::map<std::string, std::vector<double>> stored_values(const std::strin
   return out;
 }
 
+/// Raw samples, sealed or not.
+inline constexpr const char* raw_samples = "SELECT total(samples) FROM (SELECT samples FROM windows UNION ALL SELECT samples "
+                                           "FROM batches WHERE id > (SELECT through_batch FROM sealed))";
+
 /// Rolls everything up into one of the tiers that are made from batches.
 inline void fold_all(ringdown::Database& database, const std::string& tier) {
   ringdown::SeriesRules rules(database);
