@@ -189,7 +189,7 @@ void life(benchmark::State& state, bool with_1s, std::int64_t seconds, std::uint
       if (with_1s) timed(cpu.tier_1s, [&] { to_its_end([&](Budget& budget) { return to_1s.run(horizon_ns, budget); }); });
       timed(cpu.sealing, [&] { to_its_end([&](Budget& budget) { return sealing.run(now_ns, budget); }); });
       timed(cpu.retention, [&] {
-        to_its_end([&](Budget& budget) { return retention.run(now_ns, sealing.is_swept(), budget); });
+        to_its_end([&](Budget& budget) { return retention.run(now_ns, sealing.is_swept(), sealing.spare_pages(now_ns), budget); });
       });
       if (db.wal_pages() >= 250) timed(cpu.checkpoint, [&] { db.checkpoint_passive(); });
     };

@@ -320,7 +320,7 @@ void reclaim(benchmark::State& state) {
       const auto from = Clock::now();
       const auto cpu_from = cpu_ns();
       Budget budget{from + slice};
-      more = retention.run(wall_now_ns + 86'400 * second_ns, true, budget);
+      more = retention.run(wall_now_ns + 86'400 * second_ns, true, 0, budget);
       cpu += cpu_ns() - cpu_from;
       held.push_back(elapsed_ns(from));
       if (db.wal_pages() >= 250) db.checkpoint_passive();

@@ -75,7 +75,7 @@ bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Cl
       seal_due_ = now + seal_interval;
       return false;
     case expire:
-      if (retention_.run(wall_ns, sealing_.is_swept(), budget)) {
+      if (retention_.run(wall_ns, sealing_.is_swept(), sealing_.spare_pages(wall_ns), budget)) {
         sealing_.sweep_soon();
         return true;
       }

@@ -62,7 +62,7 @@ void Retention::read_series() {
   for (auto& table : tables_) table.swept_s = earliest_s;
 }
 
-bool Retention::run(std::int64_t now_ns, bool is_swept, Budget& budget) {
+bool Retention::run(std::int64_t now_ns, bool is_swept, std::int64_t spare_pages, Budget& budget) {
   read_series();
   const auto now_s = now_ns / second_ns;
   const auto before = [&](Tier tier) { return longest_s_[tier] == forever_s ? earliest_s : now_s - longest_s_[tier]; };
@@ -70,7 +70,7 @@ bool Retention::run(std::int64_t now_ns, bool is_swept, Budget& budget) {
   if (expire_window(raw_ns) || expire_batches(raw_ns, budget)) return true;
   for (auto& table : tables_)
     if (expire_rows(table, before(table.tier), budget) || sweep(table, now_s, budget)) return true;
-  return is_swept && (shrink_to_size(budget) || vacuum(budget));
+  return is_swept && (shrink_to_size(budget) || vacuum(spare_pages, budget));
 }
 
 /// Deletes the oldest window if its batches were committed before; its chunks are swept up. @return whether it did
@@ -199,9 +199,9 @@ bool Retention::shrink_to_size(Budget& budget) {
   return false;
 }
 
-/// Gives free pages back to the file system, but for a share that the next rows will use.
-bool Retention::vacuum(Budget& budget) {
-  const auto surplus = pages("freelist_count") - pages("page_count") / free_share;
+/// Gives free pages back to the file system, but for those that the next rows will use.
+bool Retention::vacuum(std::int64_t spare_pages, Budget& budget) {
+  const auto surplus = pages("freelist_count") - pages("page_count") / free_share - spare_pages;
   if (surplus <= 0) return false;
   Transaction transaction(database_);
   for (auto left = surplus; left > 0 && !budget.spent(); left -= vacuum_pages)

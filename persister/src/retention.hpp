@@ -18,8 +18,10 @@ class Retention {
  public:
   Retention(Database& database, const Rules& rules);
 
-  /// One slice. @param is_swept  what was deleted before has become free pages. @return whether there is more to do now
-  bool run(std::int64_t now_ns, bool is_swept, Budget& budget);
+  /// One slice. @param is_swept     what was deleted before has become free pages
+  ///            @param spare_pages  free ones that are left to what comes next
+  /// @return whether there is more to do now
+  bool run(std::int64_t now_ns, bool is_swept, std::int64_t spare_pages, Budget& budget);
 
  private:
   /// Rows of a tier: what is needed to delete the oldest ones.
@@ -38,7 +40,7 @@ class Retention {
   bool sweep(Table& table, std::int64_t now_s, Budget& budget);
   std::int64_t made_s(const Table& table);
   bool shrink_to_size(Budget& budget);
-  bool vacuum(Budget& budget);
+  bool vacuum(std::int64_t spare_pages, Budget& budget);
   void note_expired(const Table& table, std::int64_t bucket_s);
   void note_expired(const std::string& job, std::int64_t until_s);
   std::int64_t pages(const char* pragma);

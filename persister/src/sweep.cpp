@@ -13,8 +13,11 @@ constexpr std::int64_t rows_max = 32;  // from one look at the clock to the next
 
 bool Sweep::run(Budget& budget) {
   if (is_done_) return false;
+  const auto free_pages = [&] { return database_.query_integer("PRAGMA freelist_count"); };
   Transaction transaction(database_);
+  const auto before = free_pages();
   is_done_ = sweep_batches(budget) && sweep_rows("chunks", at_[1], budget) && sweep_rows("columns", at_[2], budget);
+  freed_ += free_pages() - before;
   transaction.commit();
   return !is_done_;
 }

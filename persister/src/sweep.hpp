@@ -15,8 +15,14 @@ class Sweep {
   explicit Sweep(Database& database) : database_(database) {}
 
   /// There may be something to do. While a window is being made it must not run.
-  void begin() noexcept { at_ = {0, 0, 0}; is_done_ = false; }
+  void begin() noexcept {
+    at_ = {0, 0, 0};
+    is_done_ = false;
+    freed_ = 0;
+  }
   bool is_done() const noexcept { return is_done_; }
+  /// Pages that the last sweep has freed, or so far has.
+  std::int64_t freed_pages() const noexcept { return freed_; }
   /// One slice. @return whether there is more to do now
   bool run(Budget& budget);
 
@@ -27,6 +33,7 @@ class Sweep {
   Database& database_;
   std::array<std::int64_t, 3> at_{};  // how far each table is swept: batches; chunks and columns: windows
   bool is_done_ = false;
+  std::int64_t freed_ = 0;
 };
 
 }  // namespace ringdown
