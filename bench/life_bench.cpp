@@ -1,5 +1,5 @@
 // life_bench.cpp: what a sample costs in its whole life: drained from a ring, committed, rolled up into every tier,
-// sealed, checkpointed; by stage, with the bytes it ends up as and those written on its way. The clock of the store is
+// sealed, and checkpointed; by stage, with the bytes it ends up as and those written on its way. The clock of the store is
 // made to run as fast as the machine can.
 #include <benchmark/benchmark.h>
 #include <spdlog/spdlog.h>
@@ -10,16 +10,12 @@
 #include <random>
 
 #include "drain.hpp"
-#include "fold.hpp"
 #include "folder.hpp"
 #include "link.hpp"
 #include "machine.hpp"
-#include "redo.hpp"
-#include "retention.hpp"
+#include "maintenance.hpp"
 #include "ring/producer.hpp"
 #include "ring/segment.hpp"
-#include "sealing.hpp"
-#include "widen.hpp"
 
 namespace {
 
@@ -135,7 +131,7 @@ class Fleet : public Source {
 };
 
 struct Stages {
-  double drain = 0, commit = 0, rollups = 0, tier_1s = 0, sealing = 0, retention = 0, checkpoint = 0;
+  double drain = 0, commit = 0, maintenance = 0, checkpoint = 0;
 };
 template <class Work>
 void timed(double& stage, Work&& work) {
@@ -169,27 +165,16 @@ void life(benchmark::State& state, bool with_1s, std::int64_t seconds, std::uint
     auto drain = std::make_unique<Drain>(ring, geometry, store, catalog);
     ring::Producer producer(ring, {.geometry = geometry});
     Of source(producer);
-    SeriesRules series(db);
-    Fold to_1s(db, series, "tier_1s", 5), to_1m(db, series, "tier_1m", 60);
-    Widen to_5m(db, series, "tier_1m", "tier_5m"), to_1h(db, series, "tier_5m", "tier_1h");
-    Redo redo(db, series, to_1m, to_5m, to_1h);
-    Sealing sealing(db, series, rules);
-    Retention retention(db, rules);
+    Maintenance maintenance(db, rules, 1);
     Stages cpu;
     Batch batch;
     std::int64_t samples = 0;
     const auto written_from = written_bytes();
-    const auto maintain = [&](std::int64_t horizon_ns) {
-      timed(cpu.rollups, [&] {
-        to_its_end([&](Budget& budget) { return to_1m.run(horizon_ns, budget); });
-        to_its_end([&](Budget& budget) { return redo.run(budget); });
-        to_its_end([&](Budget& budget) { return to_5m.run(false, budget); });
-        to_its_end([&](Budget& budget) { return to_1h.run(false, budget); });
-      });
-      if (with_1s) timed(cpu.tier_1s, [&] { to_its_end([&](Budget& budget) { return to_1s.run(horizon_ns, budget); }); });
-      timed(cpu.sealing, [&] { to_its_end([&](Budget& budget) { return sealing.run(now_ns, budget); }); });
-      timed(cpu.retention, [&] {
-        to_its_end([&](Budget& budget) { return retention.run(now_ns, sealing.is_swept(), sealing.spare_pages(now_ns), budget); });
+    auto steady = Clock::now();  // a second goes by from commit to commit
+    const auto maintain = [&](double& stage) {
+      steady += std::chrono::seconds(1);
+      timed(stage, [&] {
+        to_its_end([&](Budget& budget) { return maintenance.run(now_ns, now_ns, steady, budget); });
       });
       if (db.wal_pages() >= 250) timed(cpu.checkpoint, [&] { db.checkpoint_passive(); });
     };
@@ -208,11 +193,11 @@ void life(benchmark::State& state, bool with_1s, std::int64_t seconds, std::uint
         drain->release();
         batch.clear();
       });
-      maintain(now_ns);
+      maintain(cpu.maintenance);
     }
     const auto peak = peak_mib();
     now_ns += 3600 * second_ns;  // what is left is sealed, and belongs to its samples
-    maintain(now_ns);
+    for (int i = 0; i < 3; ++i) maintain(cpu.maintenance);
     timed(cpu.checkpoint, [&] { db.checkpoint_truncate(); });
     state.SetIterationTime(std::chrono::duration<double>(Clock::now() - from).count());
     const auto a_sample = 1.0 / static_cast<double>(samples);
@@ -224,12 +209,9 @@ void life(benchmark::State& state, bool with_1s, std::int64_t seconds, std::uint
     state.counters["unsealed"] = static_cast<double>(db.query_integer("SELECT total(samples) FROM batches")) * a_sample;
     state.counters["drain_ns"] = cpu.drain * a_sample;
     state.counters["commit_ns"] = cpu.commit * a_sample;
-    state.counters["rollups_ns"] = cpu.rollups * a_sample;
-    state.counters["1s_ns"] = cpu.tier_1s * a_sample;
-    state.counters["sealing_ns"] = cpu.sealing * a_sample;
-    state.counters["retention_ns"] = cpu.retention * a_sample;
+    state.counters["maintenance_ns"] = cpu.maintenance * a_sample;
     state.counters["checkpoint_ns"] = cpu.checkpoint * a_sample;
-    state.counters["cpu_ns"] = (cpu.drain + cpu.commit + cpu.rollups + cpu.tier_1s + cpu.sealing + cpu.retention + cpu.checkpoint) * a_sample;
+    state.counters["cpu_ns"] = (cpu.drain + cpu.commit + cpu.maintenance + cpu.checkpoint) * a_sample;
     state.counters["raw_B"] = bytes("'batches', 'windows', 'windows_committed', 'chunks', 'columns'");
     state.counters["chunks_B"] = bytes("'chunks'");
     state.counters["tiers_B"] = bytes("'tier_1s', 'tier_1m', 'tier_5m', 'tier_1h'");

@@ -11,7 +11,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::int64_t tier_1s_interval_s = 5;  // from writing to writing
-constexpr seconds expire_interval{1}, seal_interval{1};
+constexpr seconds expire_interval{10}, seal_interval{10};
 constexpr std::chrono::hours optimize_interval{24};
 constexpr double share_calm = 0.25;
 constexpr seconds behind{10};                   // a job that has not come to its end for so long needs more time

@@ -117,6 +117,7 @@ void Seal::take() {
     const auto& column = view_.column(c);
     if (column.series < from_ || column.series >= end_ || rules_.of(column.series).is_dropped()) continue;
     auto& points = points_[column.series];
+    if (points.empty() && column.series < counts_.size()) points.reserve(counts_[column.series] + counts_[column.series] / 32);
     for (std::uint32_t i = 0; i < column.count; ++i) points.push_back({column.time_ns(i), column.value(i)});
     held_ += column.count;
   }
@@ -148,6 +149,8 @@ void Seal::write(Budget& budget) {
 
 void Seal::write_series(std::uint32_t series) {
   auto points = std::move(points_[series]);
+  if (series >= counts_.size()) counts_.resize(end_);
+  counts_[series] = static_cast<std::uint32_t>(points.size());
   const auto by_time = [](const Point& a, const Point& b) { return a.time_ns < b.time_ns; };
   if (!std::is_sorted(points.begin(), points.end(), by_time)) std::stable_sort(points.begin(), points.end(), by_time);
   if (const auto resolution = rules_.of(series).resolution; resolution > 0)

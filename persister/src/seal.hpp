@@ -19,7 +19,7 @@ namespace ringdown {
 
 struct SealLimits {
   std::int64_t window = 1 << 22;  // samples; a batch with more is a window by itself
-  std::int64_t held = 1 << 19;    // samples in memory, 16 bytes each; a series with more is held alone
+  std::int64_t held = 1 << 20;    // samples in memory, 16 bytes each; a series with more is held alone
 };
 
 class Seal {
@@ -64,6 +64,7 @@ class Seal {
   std::uint32_t from_ = 0, end_ = 0, next_ = 0;  // series of this pass; the next one to be written
   std::int64_t read_to_ = 0;                     // batch
   std::vector<std::vector<Point>> points_;       // by series
+  std::vector<std::uint32_t> counts_;            // by series, of the last window: this one will have about as many
   std::int64_t held_ = 0;
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // batches, and why
   BatchView view_;
