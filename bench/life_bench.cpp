@@ -197,7 +197,7 @@ void life(benchmark::State& state, bool with_1s, std::int64_t seconds, std::uint
     }
     const auto peak = peak_mib();
     now_ns += 3600 * second_ns;  // what is left is sealed, and belongs to its samples
-    for (int i = 0; i < 3; ++i) maintain(cpu.maintenance);
+    for (int i = 0; i < 30; ++i) maintain(cpu.maintenance);
     timed(cpu.checkpoint, [&] { db.checkpoint_truncate(); });
     state.SetIterationTime(std::chrono::duration<double>(Clock::now() - from).count());
     const auto a_sample = 1.0 / static_cast<double>(samples);
