@@ -25,6 +25,7 @@ class Samples : public Source {
     read_held(query);
     RawReader::Selection selection{.from_ns = query.range.from_ns, .to_ns = query.range.to_ns};
     if (query.series.empty()) return;
+    tell_resolution(query);
     if (!query.every_series)
       for (const auto& series : query.series) selection.series.push_back(series.id);
     RawReader reader(database_, std::move(selection), [&](const auto& what, auto, auto) {
@@ -46,6 +47,14 @@ class Samples : public Source {
                    "SELECT min(min_ns), max(max_ns), count(*) FROM (SELECT min_ns, max_ns FROM windows UNION ALL "
                    "SELECT min_ns, max_ns FROM batches WHERE id > (SELECT through_batch FROM sealed))");
     if (ends.step() && ends.integer(2) > 0) query.held = {ends.integer(0), ends.integer(1)};
+  }
+  /// What is not kept to the last bit should be known by who reads it.
+  void tell_resolution(const Query& query) {
+    Statement rounded(database_, "SELECT id, resolution FROM series WHERE resolution > 0 ORDER BY id");
+    while (rounded.step())
+      if (const auto* series = find(query, static_cast<std::uint32_t>(rounded.integer(0))))
+        complain(fmt::format("{}{} is kept to multiples of {} (resolution, in a rule)", series->definition.name,
+                             series->labels, rounded.real(1)));
   }
   const Series* find(const Query& query, std::uint32_t id) {
     if (id < by_id_.size() && by_id_[id]) return by_id_[id];

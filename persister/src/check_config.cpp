@@ -23,6 +23,7 @@ std::string rule_text(const Rule& rule) {
   if (!rule.tier_1s) sets += ", tier_1s false";
   if (rule.on_change) sets += ", on_change true";
   if (rule.interval_ns > 0) sets += ", interval " + duration_text(rule.interval_ns);
+  if (rule.resolution > 0) sets += fmt::format(", resolution {}", rule.resolution);
   for (std::size_t i = 0; i < tier_count; ++i)
     if (rule.age_s[i]) sets += fmt::format(", {} {}", tier_names[i], age_text(*rule.age_s[i]));
   return text + ": " + (sets.empty() ? "as without a rule" : sets.substr(2));
@@ -53,10 +54,11 @@ std::string policy_text(const Rules& rules, const ring::Definition& series) {
   auto text = rule ? fmt::format("rule         {}, line {}: {}\n", rule - rules.rules().data() + 1,
                                  rule->line, rule_text(*rule))
                    : std::string("rule         none matches\n");
-  text += fmt::format("aggregation  {}\nkeep         {}\ntier_1s      {}\non_change    {}\ninterval     {}\n",
+  text += fmt::format("aggregation  {}\nkeep         {}\ntier_1s      {}\non_change    {}\ninterval     {}\nresolution   {}\n",
                       rule && rule->aggregation ? kind_name(*rule->aggregation) : "its kind's", policy.keep,
                       policy.tier_1s, policy.on_change,
-                      policy.interval_ns > 0 ? duration_text(policy.interval_ns) : "not known");
+                      policy.interval_ns > 0 ? duration_text(policy.interval_ns) : "not known",
+                      policy.resolution > 0 ? fmt::format("{}", policy.resolution) : "every bit is kept");
   for (std::size_t i = 0; i < tier_count; ++i) {
     const bool dropped = i == tier_raw && !policy.keep;
     text += fmt::format("{:<11}  {}\n", tier_names[i],

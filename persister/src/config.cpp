@@ -88,6 +88,14 @@ class Section {
     return take<std::int64_t>(key, fmt::format("a whole number from {} to {}, without quotes", min, max),
                               [&](std::int64_t n) { return n >= min && n <= max; });
   }
+  std::optional<double> number(const std::string& key, double min, double max) {
+    const auto* const node = find(key);
+    if (!node) return {};
+    const auto value = node->is_number() ? node->value<double>() : std::nullopt;
+    if (value && *value >= min && *value <= max) return value;
+    expect(*node, key, fmt::format("a number from {} to {}, without quotes", min, max));
+    return {};
+  }
   void flag(const std::string& key, bool& out) {
     out = take<bool>(key, "true or false, without quotes", [](bool) { return true; }).value_or(out);
   }
@@ -244,6 +252,7 @@ Rule read_rule(Section& section, const Tiers& tiers) {
   const auto interval = section.take<std::string>(
       "interval", "a duration in quotes from \"1us\" to \"1d\": \"50ms\"", is_interval);
   if (interval) rule.interval_ns = *parse_duration_ns(*interval);
+  rule.resolution = section.number("resolution", resolution_min, resolution_max).value_or(0);
   for (const std::size_t tier : {tier_raw, tier_1m, tier_5m, tier_1h}) {
     rule.age_s[tier] = read_age(section, tier, true);
     if (rule.age_s[tier] && tiers.age_s[tier] == 0)
@@ -256,6 +265,8 @@ Rule read_rule(Section& section, const Tiers& tiers) {
   refuse_shrinking(section, age_s);
   if (!rule.keep && rule.age_s[tier_raw])
     section.expect(*section.find("raw"), "raw", "no age beside keep = false; remove one of the two");
+  if (!rule.keep && rule.resolution > 0)
+    section.expect(*section.find("resolution"), "resolution", "none beside keep = false; remove one of the two");
   if (rule.on_change && rule.aggregation == ring::Kind::counter)
     section.expect(*section.find("on_change"), "on_change",
                    "false for a counter, which is not held between samples");

@@ -13,6 +13,7 @@ namespace ringdown {
 /// More than this is no configuration.
 inline constexpr std::size_t config_bytes_max = 1 << 20;
 inline constexpr std::size_t rules_max = 1000;
+inline constexpr double resolution_min = 1e-12, resolution_max = 1e12;
 inline constexpr std::uint64_t size_bytes_min = 16 << 20;
 
 /// All that is wrong with a file, a line each: FILE:LINE:COLUMN: key: what was found, what expected.

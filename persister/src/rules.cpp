@@ -63,6 +63,7 @@ Policy Rules::of(const ring::Definition& series) const noexcept {
   policy.tier_1s = rule.tier_1s && tiers_.age_s[tier_1s] > 0;
   policy.on_change = rule.on_change && policy.aggregation != ring::Kind::counter;
   policy.interval_ns = rule.interval_ns;
+  policy.resolution = rule.resolution;
   for (std::size_t i = 0; i < tier_count; ++i)
     policy.age_s[i] = tiers_.age_s[i] > 0 ? rule.age_s[i].value_or(tiers_.age_s[i]) : 0;
   if (!policy.keep) policy.age_s[tier_raw] = 0;

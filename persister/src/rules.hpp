@@ -39,6 +39,7 @@ struct Rule {
   bool tier_1s = true;
   bool on_change = false;
   std::int64_t interval_ns = 0;
+  double resolution = 0;
   std::array<std::optional<std::int64_t>, tier_count> age_s;  // where it differs from the tiers'
   unsigned line = 0;                                          // of the configuration file
 
@@ -54,6 +55,7 @@ struct Policy {
   bool tier_1s = true;           // else it has no rows in the 1s tier
   bool on_change = false;        // its last value holds until the next sample; never a counter's
   std::int64_t interval_ns = 0;  // expected between two samples; 0: not known
+  double resolution = 0;         // sealed values are rounded to multiples of it; 0: they are kept as pushed
   Ages age_s{};                  // 0: not kept: the tier is off, or for raw keep is false, for 1s tier_1s is
 };
 

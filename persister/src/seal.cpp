@@ -13,6 +13,14 @@ namespace {
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t late_ns = 120 * second_ns, early_ns = 60 * second_ns;  // strays come later or earlier
 
+/// To a multiple of the resolution; of 0.001, for example, to the double that is nearest to so many thousandths.
+double rounded(double value, double resolution) {
+  const auto parts = std::round(1 / resolution);
+  const bool is_fraction = std::abs(parts * resolution - 1) < 1e-12;
+  const auto out = is_fraction ? std::round(value * parts) / parts : std::round(value / resolution) * resolution;
+  return std::isfinite(out) ? out : value;
+}
+
 }  // namespace
 
 Seal::Seal(Database& database, SeriesRules& rules, const Rules& configured, SealLimits limits)
@@ -154,10 +162,7 @@ void Seal::write_series(std::uint32_t series) {
   const auto by_time = [](const Point& a, const Point& b) { return a.time_ns < b.time_ns; };
   if (!std::is_sorted(points.begin(), points.end(), by_time)) std::stable_sort(points.begin(), points.end(), by_time);
   if (const auto resolution = rules_.of(series).resolution; resolution > 0)
-    for (auto& point : points) {
-      const auto rounded = std::round(point.value / resolution) * resolution;
-      if (std::isfinite(rounded)) point.value = rounded;
-    }
+    for (auto& point : points) point.value = rounded(point.value, resolution);
   const auto begin = std::lower_bound(points.begin(), points.end(), Point{first_ns_ - late_ns, 0}, by_time);
   const auto end = std::lower_bound(begin, points.end(), Point{last_ns_ + early_ns, 0}, by_time);
   if (points.begin() < begin) late_.add(series, {points.begin(), begin});

@@ -109,14 +109,15 @@ constexpr std::int64_t ahead_ns = 60'000'000'000;
 
 /// The rules may have changed since the series were stored.
 void Store::apply_rules() {
-  Statement update(*database_, "UPDATE series SET aggregation = ?, on_change = ?, interval_ns = ?, tier_1s = ? WHERE id = ? "
-                               "AND (aggregation, on_change, interval_ns, tier_1s) <> (?1, ?2, ?3, ?4)");
+  Statement update(*database_, "UPDATE series SET aggregation = ?, on_change = ?, interval_ns = ?, tier_1s = ?, resolution = ? WHERE id = ? "
+                               "AND (aggregation, on_change, interval_ns, tier_1s, resolution) <> (?1, ?2, ?3, ?4, ?5)");
   Statement keep(*database_, "UPDATE series SET raw_from_ns = iif(?3, ?1, ?4) WHERE id = ?2 AND (raw_from_ns = ?1) <> ?3");
   Transaction transaction(*database_);
   for (const auto& row : read_series(*database_)) {
     const auto policy = options_.rules.of(row.definition);
     update.bind(1, std::string_view(kind_name(policy.aggregation))).bind(2, std::int64_t{policy.on_change})
-        .bind(3, policy.interval_ns).bind(4, std::int64_t{policy.tier_1s}).bind(5, std::int64_t{row.id}).run();
+        .bind(3, policy.interval_ns).bind(4, std::int64_t{policy.tier_1s}).bind(5, policy.resolution)
+        .bind(6, std::int64_t{row.id}).run();
     keep.bind(1, SeriesRule::dropped_ns).bind(2, std::int64_t{row.id}).bind(3, std::int64_t{!policy.keep})
         .bind(4, options_.wall_ns() + ahead_ns).run();
   }
@@ -135,7 +136,7 @@ Store::Files Store::files() const noexcept {
 
 Store::Statements::Statements(Database& db)
     : series(db, "INSERT INTO series (id, name, labels, kind, unit, states, aggregation, on_change, interval_ns, tier_1s, "
-             "raw_from_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+             "raw_from_ns, resolution) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       producer(db,
                "INSERT INTO producers (id, ring, lane, first_seq, name, pid, pid_namespace, process_start_ns, "
                "claimed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
@@ -204,6 +205,7 @@ void Store::commit(const Batch& batch, Clock::time_point now) {
         .bind(9, policy.interval_ns)
         .bind(10, std::int64_t{policy.tier_1s})
         .bind(11, policy.keep ? 0 : SeriesRule::dropped_ns)
+        .bind(12, policy.resolution)
         .run();
   }
   for (const auto& row : batch.producers) {

@@ -115,6 +115,7 @@ keep         false
 tier_1s      true
 on_change    false
 interval     not known
+resolution   every bit is kept
 raw          until it is rolled up
 1s           15m
 1m           30d

@@ -82,6 +82,7 @@ TEST_CASE("the example has every key, and each can be put to use", "[config]") {
   CHECK(rules[0].labels == ring::Labels{{"tin", "B*"}, {"wan", "spectrum"}});
   CHECK(rules[0].aggregation == Kind::gauge);
   CHECK(rules[0].interval_ns == 50'000'000);
+  CHECK(rules[0].resolution == 0.001);
   CHECK(rules[0].age_s ==
         decltype(Rule::age_s){30 * 86400, std::nullopt, 90 * 86400, 365 * 86400, forever_s});
   CHECK(rules[0].keep);
@@ -239,6 +240,11 @@ TEST_CASE("what contradicts itself in a rule is refused", "[config]") {
   for (const auto* bad : {"50", "\"0s\"", "\"2d\"", "\"fast\""})
     CHECK_THAT(refusal(std::string("[[rule]]\ninterval = ") + bad),
                Contains("expected a duration in quotes from \"1us\""));
+  for (const auto* bad : {"\"0.001\"", "0", "-1", "1e13", "nan", "true"})
+    CHECK_THAT(refusal(std::string("[[rule]]\nresolution = ") + bad),
+               Contains("a.toml:2:14: rule[1].resolution: found ") && Contains("expected a number from 1e-12 to 1000000000000"));
+  CHECK_THAT(refusal("[[rule]]\nkeep = false\nresolution = 1"),
+             Contains("a.toml:3:14: rule[1].resolution: ") && Contains("keep = false"));
 }
 
 TEST_CASE("globs that no series can match are refused", "[config]") {

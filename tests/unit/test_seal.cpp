@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "maintenance.hpp"
+#include "raw_reader.hpp"
 #include "store.hpp"
 #include "stored.hpp"
 #include "support.hpp"
@@ -16,15 +17,16 @@ constexpr std::int64_t second = 1'000'000'000;
 constexpr std::int64_t first_ns = 1'700'000'040 * second;
 std::int64_t time_now_ns = first_ns;
 
-Rules rules(bool keep) {
+Rules rules(bool keep, std::vector<Rule> more = {}) {
   Rule rule;
   rule.name = "debug_*";
   rule.keep = keep;
-  return Rules({{forever_s, forever_s, forever_s, forever_s, forever_s}, 0}, {rule});
+  more.push_back(rule);
+  return Rules({{forever_s, forever_s, forever_s, forever_s, forever_s}, 0}, more);
 }
 
 struct Fixture {
-  explicit Fixture(bool keep) : folder(support::unique_folder()) {
+  explicit Fixture(bool keep, std::vector<Rule> more_rules = {}) : rules_(std::move(more_rules)), folder(support::unique_folder()) {
     time_now_ns = first_ns;
     open(keep);
     store->ring_id("r", "g", 1);
@@ -43,8 +45,8 @@ struct Fixture {
   }
   void open(bool keep) {
     close();
-    store.emplace(folder / "m.db", StoreOptions{.rules = rules(keep), .wall_ns = [] { return time_now_ns; }});
-    maintenance.emplace(store->database(), rules(keep), 1);
+    store.emplace(folder / "m.db", StoreOptions{.rules = rules(keep, rules_), .wall_ns = [] { return time_now_ns; }});
+    maintenance.emplace(store->database(), rules(keep, rules_), 1);
   }
   /// A batch a minute of ten seconds' samples of all three series, two of them under the same time.
   void minutes(int count) {
@@ -78,6 +80,7 @@ struct Fixture {
     return verify(reader, [](const std::string&, double) {});
   }
 
+  std::vector<Rule> rules_;
   std::filesystem::path folder;
   std::optional<Store> store;
   std::optional<Maintenance> maintenance;
@@ -110,6 +113,73 @@ TEST_CASE("sealing leaves out samples that are not kept, and nothing else", "[se
   }
   CHECK(all.verified().findings() == 0);
   CHECK(some.verified().findings() == 0);
+}
+
+TEST_CASE("values are rounded to their series' resolution when they are sealed, and only then", "[seal]") {
+  Rule coarse;
+  coarse.name = "kept";
+  coarse.resolution = 0.001;
+  Fixture f(true, {coarse});
+  const double pushed_values[] = {0.1234567, -1.0005001, 22.000499999, 1e300, 5e-324, 1'700'000'000.1239};
+  for (int m = 0; m < 30; ++m) {
+    Batch batch;
+    for (std::uint32_t id = 1; id <= 2; ++id)
+      for (std::size_t i = 0; i < std::size(pushed_values); ++i)
+        batch.samples.push_back({time_now_ns + static_cast<std::int64_t>(i), pushed_values[i], id});
+    time_now_ns += 60 * second;
+    const auto stored = static_cast<std::uint64_t>(m + 1) * batch.samples.size();
+    batch.cursors.push_back({.ring = 1, .lane = 0, .next_seq = stored + 1, .stored = stored});
+    f.store->commit(batch);
+  }
+  f.maintain();
+  const std::vector<double> as_pushed(std::begin(pushed_values), std::end(pushed_values)),
+      rounded{0.123, -1.001, 22, 1e300, 0, 1'700'000'000.124};
+  const auto stored = support::stored_values(f.folder / "m.db");
+  const auto repeated = [](const auto& first, int times_first, const auto& then, int times_then) {
+    std::vector<double> out;
+    for (int i = 0; i < times_first; ++i) out.insert(out.end(), first.begin(), first.end());
+    for (int i = 0; i < times_then; ++i) out.insert(out.end(), then.begin(), then.end());
+    return out;
+  };
+  CHECK(stored.at("kept") == repeated(rounded, 15, as_pushed, 15));
+  CHECK(stored.at("debug_a") == repeated(as_pushed, 15, as_pushed, 15));
+  CHECK(f.query("SELECT count(*) FROM tier_1m WHERE series = 2 AND min = -1.0005001") == 29);  // the last minute is not over
+  CHECK(f.query("SELECT resolution = 0.001 FROM series WHERE name = 'kept'") == 1);
+  CHECK(f.verified().findings() == 0);
+}
+
+TEST_CASE("a damaged chunk is named and left out, and what it was is not merged away", "[seal]") {
+  Fixture f(true);
+  f.minutes(30);
+  f.maintain();
+  f.store->database().execute("UPDATE columns SET blob = zeroblob(length(blob)) WHERE id = (SELECT (id >> 26 << 26) + vals "
+                              "FROM chunks WHERE id & 0xffffff = 2)");
+  Database reader(f.folder / "m.db", Database::Access::read_only);
+  std::vector<std::string> told;
+  std::map<std::uint32_t, int> samples;
+  RawReader raw(reader, {}, [&](const auto& what, auto, auto) { told.push_back(what); });
+  for (auto block = raw.next(); !block.empty(); block = raw.next())
+    for (const auto& sample : block) ++samples[sample.series];
+  REQUIRE(told.size() == 1);
+  CHECK_THAT(told[0], Catch::Contains("series 2 of window ") && Catch::Contains("unknown version"));
+  CHECK(samples == std::map<std::uint32_t, int>{{1, 600}, {2, 300}, {3, 600}});
+  CHECK_THAT(verified_text(f.verified()), Catch::Contains("series 2: its 300 samples cannot be read"));
+}
+
+TEST_CASE("what series have in common is stored once", "[seal]") {
+  Fixture f(true);
+  for (int m = 0; m < 30; ++m) {
+    Batch batch;
+    for (std::uint32_t id = 1; id <= 3; ++id) batch.samples.push_back({time_now_ns, id == 3 ? 7.0 : m, id});
+    time_now_ns += 60 * second;
+    const auto stored = static_cast<std::uint64_t>(m + 1) * 3;
+    batch.cursors.push_back({.ring = 1, .lane = 0, .next_seq = stored + 1, .stored = stored});
+    f.store->commit(batch);
+  }
+  f.maintain();
+  CHECK(f.query("SELECT count(*) FROM chunks") == 3);
+  CHECK(f.query("SELECT count(*) FROM columns") == 3);  // the time stamps, the values of 1 and 2, those of 3
+  CHECK(f.verified().findings() == 0);
 }
 
 TEST_CASE("batches with nothing that is kept leave no window", "[seal]") {
