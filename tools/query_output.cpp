@@ -153,8 +153,15 @@ class CsvWriter : public Writer {
  public:
   void sample(const Series& series, std::int64_t time_ns, double value) override {
     header("time_s,name,labels,value,state\n");
-    output_.put(fmt::format("{},{},{},{},{}\n", unix_seconds(time_ns), quoted(series.definition.name),
-                            quoted(series.labels), number(value), quoted(series.state(value))));
+    line_.clear();
+    put_seconds(time_ns);
+    line_ += fields(series);
+    std::array<char, 32> text;
+    line_.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+    line_ += ',';
+    if (const auto state = series.state(value); !state.empty()) line_ += quoted(state);
+    line_ += '\n';
+    output_.put(line_);
   }
 
   void bucket(const Series& series, const Bucket& b) override {
@@ -169,6 +176,31 @@ class CsvWriter : public Writer {
   void header(std::string_view line) {
     if (!std::exchange(has_header_, true)) output_.put(line);
   }
+  /// As unix_seconds(), of which those before the point are the same for a while.
+  void put_seconds(std::int64_t time_ns) {
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    if (time_ns < 0) {
+      line_ += unix_seconds(time_ns);
+      return;
+    }
+    if (time_ns / second_ns != second_ || second_text_.empty()) {
+      second_ = time_ns / second_ns;
+      second_text_ = std::to_string(second_) + '.';
+    }
+    line_ += second_text_;
+    std::array<char, 9> digits;
+    auto rest = time_ns % second_ns;
+    for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, rest /= 10)
+      *digit = static_cast<char>('0' + rest % 10);
+    line_.append(digits.data(), digits.size());
+  }
+  /// Its name and labels, between commas.
+  const std::string& fields(const Series& series) {
+    if (series.id >= fields_.size()) fields_.resize(series.id + std::size_t{1});
+    auto& out = fields_[series.id];
+    if (out.empty()) out = ',' + quoted(series.definition.name) + ',' + quoted(series.labels) + ',';
+    return out;
+  }
   static std::string quoted(std::string_view field) {
     if (field.find_first_of(",\"\r\n") == field.npos) return std::string(field);
     std::string out = "\"";
@@ -177,6 +209,10 @@ class CsvWriter : public Writer {
   }
 
   bool has_header_ = false;
+  std::string line_;
+  std::int64_t second_ = 0;
+  std::string second_text_;
+  std::vector<std::string> fields_;  // by series
 };
 
 class JsonWriter : public Writer {

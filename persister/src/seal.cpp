@@ -89,6 +89,11 @@ void Seal::begin() {
 void Seal::begin_pass(std::uint32_t from) {
   from_ = next_ = from;
   end_ = rules_.end();
+  std::int64_t expected = 0;
+  for (auto series = from; series < std::min<std::size_t>(end_, counts_.size()); ++series) {
+    expected += counts_[series];
+    if (expected > limits_.held && series > from) end_ = series;
+  }
   read_to_ = first_ - 1;
   is_read_ = false;
   points_.clear();

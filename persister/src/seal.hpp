@@ -64,7 +64,7 @@ class Seal {
   std::uint32_t from_ = 0, end_ = 0, next_ = 0;  // series of this pass; the next one to be written
   std::int64_t read_to_ = 0;                     // batch
   std::vector<std::vector<Point>> points_;       // by series
-  std::vector<std::uint32_t> counts_;            // by series, of the last window: this one will have about as many
+  std::vector<std::uint32_t> counts_;            // by series, of the last window: this one will have about so many
   std::int64_t held_ = 0;
   std::vector<std::pair<std::int64_t, std::string>> damaged_;  // batches, and why
   BatchView view_;
