@@ -69,6 +69,7 @@ void Fold::reload() {
   read_through_ = progress_.replay - 1;
   read_committed_ns_ = 0;
   rows_.clear();
+  open_.clear();
   writing_.clear();
   written_ = 0;
   damaged_batches_.clear();
@@ -164,6 +165,7 @@ void Fold::take(std::int64_t batch, std::int64_t committed_ns, std::span<const s
 }
 
 void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const BatchView::Column& column) {
+  if (column.series >= open_.size()) open_.resize(rules_.end());
   const auto& rule = rules_.of(column.series);
   if (!tier_.has_detail() && !rule.tier_1s) return;
   points_.clear();
@@ -179,12 +181,14 @@ void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const Ba
   const auto frontier_ns = progress_.frontier_s * second_ns;
   const bool ordered = tier_.has_detail() && rule.ordered();
   auto* const latest = ordered ? &at(latest_, column.series) : nullptr;
-  Row* open = nullptr;
-  Key key{0, column.series, false};
+  Open unknown;
+  auto& known = column.series < open_.size() ? open_[column.series] : unknown;
+  Row* open = known.row;
+  Key key{known.bucket_ns, column.series, false};
   for (const auto& point : points_) {
     const bool future = point.time_ns >= future_from_ns;
     if (before_done && (point.time_ns < frontier_ns || future)) continue;  // folded already
-    if (!open || point.time_ns - key.bucket_ns >= tier_.width_ns() || future != key.future) {
+    if (!open || point.time_ns < key.bucket_ns || point.time_ns - key.bucket_ns >= tier_.width_ns() || future != key.future) {
       key.bucket_ns = bucket_start(point.time_ns, tier_.width_ns());
       key.future = future;
       open = &row(key, batch);
@@ -199,6 +203,7 @@ void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const Ba
     }
     open->row.add(point);
   }
+  if (!key.future) known = {key.bucket_ns, open};
 }
 
 Fold::Row& Fold::row(const Key& key, std::int64_t batch) {
@@ -246,6 +251,7 @@ void Fold::begin_writing(std::int64_t next_frontier_s) {
       ++each;
       continue;
     }
+    open_.clear();
     auto row = rows_.extract(each++);
     if (row.key().series >= progress_.series) writing_.push_back(std::move(row));
   }

@@ -115,6 +115,11 @@ class Fold {
   bool stale_ = false;
   bool is_writing_ = false;
   Rows rows_;                   // open, in memory
+  struct Open {
+    std::int64_t bucket_ns = 0;
+    Row* row = nullptr;  // in rows_
+  };
+  std::vector<Open> open_;      // by series, the row that took its last sample: mostly the next one goes there too
   std::vector<Rows::node_type> writing_;            // being written, by series and bucket
   std::size_t written_ = 0;
   std::int64_t next_replay_ = 1;
