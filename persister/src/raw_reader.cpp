@@ -261,8 +261,47 @@ void RawReader::sort() {
   const auto before = [](const RawSample& a, const RawSample& b) {
     return std::tie(a.time_ns, a.series, a.order) < std::tie(b.time_ns, b.series, b.order);
   };
-  if (!std::is_sorted(samples_.begin(), samples_.end(), before))
-    std::stable_sort(samples_.begin(), samples_.end(), before);
+  if (std::is_sorted(samples_.begin(), samples_.end(), before)) return;
+  distribute();
+  // Within a stretch of time the samples are nearly sorted, and few.
+  constexpr std::ptrdiff_t many = 256;
+  for (std::size_t b = 0; b + 1 < stretch_begins_.size(); ++b) {
+    const auto begin = samples_.begin() + static_cast<std::ptrdiff_t>(stretch_begins_[b]),
+               end = samples_.begin() + static_cast<std::ptrdiff_t>(stretch_begins_[b + 1]);
+    if (end - begin > many) {
+      std::stable_sort(begin, end, before);
+      continue;
+    }
+    for (auto each = begin; each < end; ++each) {  // by insertion
+      if (each == begin || !before(*each, *(each - 1))) continue;
+      const auto sample = *each;
+      auto to = each;
+      for (; to > begin && before(sample, *(to - 1)); --to) *to = *(to - 1);
+      *to = sample;
+    }
+  }
+}
+
+/// Puts the samples in the order of as many stretches of time as have some 16 each, keeping their order within one: a
+/// counting sort.
+void RawReader::distribute() {
+  const auto by_time = [](const RawSample& a, const RawSample& b) { return a.time_ns < b.time_ns; };
+  const auto [first, last] = std::minmax_element(samples_.begin(), samples_.end(), by_time);
+  const auto stretches = samples_.size() / 16 + 1;
+  const auto from_ns = static_cast<std::uint64_t>(first->time_ns);
+  const auto length = static_cast<double>(static_cast<std::uint64_t>(last->time_ns) - from_ns) + 1;
+  const auto scale = static_cast<double>(stretches) / length;
+  const auto stretch_of = [&](const RawSample& sample) {
+    const auto at = static_cast<double>(static_cast<std::uint64_t>(sample.time_ns) - from_ns) * scale;
+    return std::min(static_cast<std::size_t>(at), stretches - 1);
+  };
+  stretch_begins_.assign(stretches + 2, 0);
+  for (const auto& sample : samples_) ++stretch_begins_[stretch_of(sample) + 2];
+  for (std::size_t b = 2; b < stretch_begins_.size(); ++b) stretch_begins_[b] += stretch_begins_[b - 1];
+  unsorted_.swap(samples_);
+  samples_.resize(unsorted_.size());
+  for (const auto& sample : unsorted_) samples_[stretch_begins_[stretch_of(sample) + 1]++] = sample;
+  stretch_begins_.pop_back();  // each begins where the one before has ended by now
 }
 
 }  // namespace ringdown

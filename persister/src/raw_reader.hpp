@@ -76,6 +76,7 @@ class RawReader {
   void take_chunk(const Segment& segment, const Chunk& chunk, std::int64_t to_ns);
   std::int64_t cut(Segment& segment, std::int64_t samples);
   void sort();
+  void distribute();
 
   Database& database_;
   Selection selection_;
@@ -88,6 +89,8 @@ class RawReader {
   std::int64_t batches_from_ns_ = 0;     // further ones have no earlier samples
   std::vector<RawSample> samples_;       // in order; up to given_ they were given out
   std::size_t given_ = 0;
+  std::vector<RawSample> unsorted_;      // scratch of sort(), and where each stretch of time begins
+  std::vector<std::size_t> stretch_begins_;
   BatchView view_;
   std::vector<Chunk> chunks_;
   ChunkReader chunk_reader_;
