@@ -9,6 +9,7 @@
 
 #include "cli.hpp"
 #include "sqlite.hpp"
+#include "verify.hpp"
 
 namespace inspect {
 
@@ -33,6 +34,8 @@ struct DatabaseReport {
   std::vector<TierReport> tiers;
   std::int64_t batches_waiting = 0;     // not yet in tier_1m
   std::int64_t buckets_waiting = 0;     // to be made again for late samples
+  std::int64_t windows = 0;             // of sealed samples
+  std::int64_t sealed = 0, unsealed = 0;  // raw samples, of all rings
   std::vector<std::pair<std::string, std::int64_t>> anomalies;  // what should not happen to a well-kept clock, and how often
   std::int64_t durable_through_ns = 0;  // 0: nothing would survive a power cut
   std::int64_t stored = 0, lost = 0;    // samples, over all generations of the ring
@@ -49,6 +52,9 @@ inline void read_maintenance(ringdown::Database& database, DatabaseReport& repor
   }
   report.batches_waiting = value("SELECT count(*) FROM batches WHERE id > (SELECT done FROM progress WHERE job = 'tier_1m')");
   report.buckets_waiting = value("SELECT count(*) FROM dirty");
+  report.windows = value("SELECT count(*) FROM windows");
+  report.sealed = value("SELECT total(samples) FROM windows");
+  report.unsealed = value("SELECT total(samples) FROM batches WHERE id > (SELECT through_batch FROM sealed)");
   ringdown::Statement anomalies(database, "SELECT kind, count FROM anomalies UNION ALL SELECT 'clock_step', count(*) FROM "
                                           "clock_steps HAVING count(*) > 0");
   while (anomalies.step()) report.anomalies.emplace_back(anomalies.text(0), anomalies.integer(1));
@@ -56,6 +62,7 @@ inline void read_maintenance(ringdown::Database& database, DatabaseReport& repor
 
 inline DatabaseReport read_database(const std::string& path, const std::string& ring) {
   ringdown::Database database(path, ringdown::Database::Access::read_only);
+  ringdown::require_ours(database);
   DatabaseReport report;
   report.path = path;
   report.durable_through_ns = database.query_integer("SELECT through_ns FROM durability");
@@ -82,6 +89,7 @@ inline nlohmann::json to_json(const DatabaseReport& report) {
   for (const auto& [kind, count] : report.anomalies) anomalies[kind] = count;
   return {{"tiers", std::move(tiers)}, {"batches_waiting", report.batches_waiting},
           {"buckets_waiting", report.buckets_waiting}, {"anomalies", std::move(anomalies)},
+          {"raw", {{"sealed", report.sealed}, {"windows", report.windows}, {"unsealed", report.unsealed}}},
           {"path", report.path}, {"durable_through_ns", report.durable_through_ns}, {"stored", report.stored},
           {"lost", report.lost}, {"losses", std::move(losses)}};
 }
@@ -98,6 +106,7 @@ inline void print(const DatabaseReport& report) {
   if (report.batches_waiting + report.buckets_waiting > 0)
     fmt::print("  {} batches are not in tier_1m yet, {} rows are to be made again for late samples\n",
                report.batches_waiting, report.buckets_waiting);
+  fmt::print("  raw: {} samples sealed in {} windows, {} in batches\n", report.sealed, report.windows, report.unsealed);
   for (const auto& [kind, count] : report.anomalies) fmt::print("  {}: {}\n", kind, count);
   if (report.losses.empty()) return;
   fmt::print("{:<16} {:>10} {:<15} {:>12}  {:<23} {:<23}\n", "PRODUCER", "PID", "REASON", "LOST", "FIRST", "LAST");

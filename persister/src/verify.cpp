@@ -22,23 +22,6 @@ namespace {
 
 constexpr std::size_t shown_max = 20;
 
-void require_ours(Database& database) {
-  const auto application = database.query_integer("PRAGMA application_id");
-  const auto version = database.query_integer("PRAGMA user_version");
-  if (application != schema::application_id)
-    throw ring::Error(
-        ring::Failure::foreign,
-        fmt::format("database {}: application_id {}, expected {}: no persister made it; check --db",
-                    database.path(), application, schema::application_id));
-  if (version != schema::version)
-    throw ring::Error(
-        ring::Failure::bad_version,
-        fmt::format("database {}: schema version {}, this program reads {}; {}", database.path(), version,
-                    schema::version,
-                    version < schema::version ? "start ring-persister once, which brings it up to date"
-                                              : "upgrade ring-persister"));
-}
-
 class BatchCheck {
  public:
   BatchCheck(Database& database, Verified& out)
@@ -225,6 +208,23 @@ class Bar {
 };
 
 }  // namespace
+
+void require_ours(Database& database) {
+  const auto application = database.query_integer("PRAGMA application_id");
+  const auto version = database.query_integer("PRAGMA user_version");
+  if (application != schema::application_id)
+    throw ring::Error(
+        ring::Failure::foreign,
+        fmt::format("database {}: application_id {}, expected {}: no persister made it; check --db",
+                    database.path(), application, schema::application_id));
+  if (version != schema::version)
+    throw ring::Error(
+        ring::Failure::bad_version,
+        fmt::format("database {}: schema version {}, this program reads {}; {}", database.path(), version,
+                    schema::version,
+                    version < schema::version ? "start ring-persister once, which brings it up to date"
+                                              : "upgrade ring-persister"));
+}
 
 void Verified::Check::find(std::string what) {
   if (++findings <= static_cast<std::int64_t>(shown_max)) shown.push_back(std::move(what));

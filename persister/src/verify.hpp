@@ -39,6 +39,9 @@ struct Verified {
 /// Told how far a pass is, 0 to 1.
 using Told = std::function<void(const std::string& pass, double part)>;
 
+/// Throws ring::Error with a remedy unless it is a database of ours, of this program's schema version.
+void require_ours(Database& database);
+
 /// Throws SqliteError when the database cannot be read, ring::Error when it is none of ours.
 Verified verify(Database& database, const Told& told);
 

@@ -123,9 +123,13 @@ TEST_CASE("ring-inspect shows a live and a dead owner and what is lost", "[inspe
   CHECK(support::run(f.command({"--until-idle"})).status == 0);
   shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database});
   CHECK_THAT(shown.output, Contains("2 samples of this ring stored, 1 lost; commits up to 20") &&
-                               Contains("survive a power cut") && Contains("non_finite"));
+                               Contains("survive a power cut") && Contains("non_finite") &&
+                               Contains("raw: 0 samples sealed in 0 windows, 2 in batches"));
   shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database, "--json"});
   CHECK_THAT(shown.output, Contains("\"durable_through_ns\": 1") && Contains("\"reason\": \"non_finite\""));
+  ringdown::Database(f.database, ringdown::Database::Access::read_write_create).execute("PRAGMA user_version = 3");
+  shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database});
+  CHECK_THAT(shown.output, Contains("schema version 3, this program reads") && Contains("start ring-persister once"));
   const auto none = support::run({RING_INSPECT_PATH, support::unique_ring()});
   CHECK(none.status == 1);
   CHECK_THAT(none.output, Contains("No such file") && Contains("check the name"));
