@@ -93,8 +93,7 @@ class Rollups : public Source {
     auto from_s = in_seconds(query.range.from_ns);
     from_s -= (from_s % width_s_ + width_s_) % width_s_;
     const auto to_s = std::min(last_s_, in_seconds(query.range.to_ns - 1));
-    while (!query.more && find(next, from_s, to_s, query)) {
-      take_rows(rows, from_s++, query);
+    while (!query.more && read_some(next, rows, from_s, to_s, query)) {
       for (const auto& [series, bucket] : rows_) {
         if (!query.admit()) return;
         writer.bucket(*series, bucket);
@@ -103,6 +102,16 @@ class Rollups : public Source {
   }
 
  private:
+  /// The rows of the next buckets that are there, under one lock. @return false at the end
+  bool read_some(Statement& next, Statement& rows, std::int64_t& from_s, std::int64_t to_s, Query& query) {
+    constexpr std::size_t rows_max = 1000;
+    const Snapshot snapshot(database_);
+    rows_.clear();
+    bool any = false;
+    for (int buckets = 0; buckets < 256 && rows_.size() < rows_max && find(next, from_s, to_s, query); ++buckets, any = true)
+      take_rows(rows, from_s++, query);
+    return any;
+  }
   static std::int64_t in_seconds(std::int64_t time_ns) noexcept {
     constexpr std::int64_t second_ns = 1'000'000'000;
     return time_ns / second_ns - (time_ns % second_ns < 0 ? 1 : 0);
@@ -134,7 +143,6 @@ class Rollups : public Source {
   }
 
   void take_rows(Statement& rows, std::int64_t bucket, const Query& query) {
-    rows_.clear();
     rows.bind(1, bucket);
     const Reset reset{rows};
     while (rows.step()) {

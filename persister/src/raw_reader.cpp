@@ -19,26 +19,6 @@ std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
   return b > 0 ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
 }
 
-/// One state of the database for a few statements, unless a transaction sees to that already.
-class Snapshot {
- public:
-  explicit Snapshot(Database& database) : database_(database), begun_(!database.in_transaction()) {
-    if (begun_) database_.prepared("BEGIN").run();
-  }
-  ~Snapshot() {
-    if (begun_ && database_.in_transaction()) try {
-        database_.prepared("ROLLBACK").run();
-      } catch (const SqliteError&) {  // it read only
-      }
-  }
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-
- private:
-  Database& database_;
-  bool begun_;
-};
-
 /// A prepared statement that is reset at the end of the block.
 struct Query {
   Statement& rows;

@@ -148,6 +148,17 @@ bool Database::checkpoint_truncate() {
   return code == SQLITE_OK;
 }
 
+Snapshot::Snapshot(Database& database) : database_(database), begun_(!database.in_transaction()) {
+  if (begun_) database_.prepared("BEGIN").run();
+}
+
+Snapshot::~Snapshot() {
+  if (begun_ && database_.in_transaction()) try {
+      database_.prepared("ROLLBACK").run();
+    } catch (const SqliteError&) {  // an error has ended it already
+    }
+}
+
 Transaction::Transaction(Database& database) : database_(database) { database_.prepared("BEGIN IMMEDIATE").run(); }
 Transaction::~Transaction() {
   if (!database_.in_transaction()) return;

@@ -95,6 +95,20 @@ class Database {
   std::unordered_map<std::string, Statement> prepared_;
 };
 
+/// One state of the database for all statements of the block, and one lock; none of its own within a transaction. Only for
+/// reading.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& database);
+  ~Snapshot();
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+ private:
+  Database& database_;
+  bool begun_;
+};
+
 /// BEGIN IMMEDIATE ... COMMIT; rolled back unless commit() was reached.
 class Transaction {
  public:

@@ -243,13 +243,6 @@ std::int64_t Verified::findings() const {
   return sum;
 }
 
-Reading::~Reading() {
-  try {
-    database_.execute("COMMIT");
-  } catch (const SqliteError&) {  // an error has ended it already
-  }
-}
-
 std::int64_t kept_from_s(Database& database, const std::string& job) {
   return database.query_integer("SELECT expired FROM progress WHERE job = '" + job + "'");
 }
@@ -261,7 +254,7 @@ Verified verify(Database& database, const Told& told) {
   require_ours(database);
   Verified out;
   const auto pass = [&](auto check) {
-    const Reading reading(database);
+    const Snapshot snapshot(database);
     check();
   };
   BatchCheck(database, out).run(told);

@@ -52,22 +52,10 @@ std::string verified_json(const Verified& verified);
 /// @return its exit status: 0 all holds, 1 findings, 3 could not be read
 int verify_command(const std::string& file, bool json, bool quiet);
 
-/// The connection sees one state of the database for its life.
-class Reading {
- public:
-  explicit Reading(Database& database) : database_(database) { database_.execute("BEGIN"); }
-  ~Reading();
-  Reading(const Reading&) = delete;
-  Reading& operator=(const Reading&) = delete;
-
- private:
-  Database& database_;
-};
-
 /// The pass over what is sealed (verify_windows.cpp).
 void verify_windows(Database& database, Verified& out, const Told& told);
 
-// The passes over the tiers, each within a Reading (verify_samples.cpp, verify_rows.cpp).
+// The passes over the tiers, each within a Snapshot (verify_samples.cpp, verify_rows.cpp).
 
 /// tier_1s or tier_1m has every raw sample that it must have, once.
 void verify_samples(Database& database, const std::string& tier, Verified& out, const Told& told);

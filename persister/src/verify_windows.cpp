@@ -29,7 +29,7 @@ class WindowCheck {
     const auto first = database_.query_integer("SELECT min(id) FROM windows"),
                last = database_.query_integer("SELECT max(id) FROM windows");
     for (bool more = true; more;) {
-      const Reading reading(database_);
+      const Snapshot snapshot(database_);
       more = check_next();
       told("windows", static_cast<double>(id_ - first) / static_cast<double>(std::max<std::int64_t>(last - first, 1)));
     }
