@@ -1,6 +1,11 @@
 #include "sqlite.hpp"
 
+#ifdef RINGDOWN_SQLITE_EXTENSION  // calls go through the pointers that the host gave, wherever its SQLite is
+#include <sqlite3ext.h>
+SQLITE_EXTENSION_INIT3
+#else
 #include <sqlite3.h>
+#endif
 
 #include <limits>
 
@@ -17,8 +22,11 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept { s
 
 Statement::Statement(Database& database, std::string_view sql) : database_(&database) {
   sqlite3_stmt* raw = nullptr;
-  const int code = sqlite3_prepare_v3(database.handle_.get(), sql.data(), static_cast<int>(sql.size()),
-                                      SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  const bool borrowed = !database.schema_.empty();
+  const auto text = borrowed ? database.in_schema(sql) : std::string(sql);
+  const unsigned flags = SQLITE_PREPARE_PERSISTENT | (borrowed ? SQLITE_PREPARE_NO_VTAB : 0u);
+  const int code = sqlite3_prepare_v3(database.handle_.get(), text.data(), static_cast<int>(text.size()), flags, &raw,
+                                      nullptr);
   statement_.reset(raw);
   if (code != SQLITE_OK) database.fail(code, "prepare " + std::string(sql));
 }
@@ -44,6 +52,10 @@ Statement& Statement::bind(int index, std::span<const std::byte> blob) {
 
 Statement& Statement::bind_null(int index) {
   sqlite3_bind_null(statement_.get(), index);
+  return *this;
+}
+Statement& Statement::bind(int index, const sqlite3_value& value) {
+  sqlite3_bind_value(statement_.get(), index, &value);
   return *this;
 }
 
@@ -75,8 +87,11 @@ std::span<const std::byte> Statement::blob(int column) const noexcept {
   const auto* data = static_cast<const std::byte*>(sqlite3_column_blob(statement_.get(), column));
   return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))};
 }
+sqlite3_value* Statement::value(int column) const noexcept { return sqlite3_column_value(statement_.get(), column); }
 
-void Database::Close::operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
+void Database::Close::operator()(sqlite3* handle) const noexcept {
+  if (!borrowed) sqlite3_close_v2(handle);
+}
 
 Database::Database(const std::string& path, Access access) : path_(path) {
   sqlite3* raw = nullptr;
@@ -97,6 +112,27 @@ Database::Database(const std::string& path, Access access) : path_(path) {
         return SQLITE_OK;
       },
       this);
+}
+
+Database::Database(sqlite3* borrowed, const std::string& schema) : handle_(borrowed, Close(true)) {
+  const auto* file = sqlite3_db_filename(borrowed, schema.c_str());
+  path_ = file && *file ? file : schema;
+  schema_ = '"';
+  for (const char c : schema) schema_.append(c == '"' ? 2 : 1, c);
+  schema_ += "\".";
+}
+
+/// Otherwise a temporary table, or one of another database, could stand in for ours. No reader writes JOIN.
+std::string Database::in_schema(std::string_view sql) const {
+  constexpr std::string_view from = "FROM ";
+  std::string out;
+  for (;;) {
+    const auto at = sql.find(from);
+    if (at == sql.npos) return out.append(sql);
+    out.append(sql.substr(0, at + from.size()));
+    sql.remove_prefix(at + from.size());
+    if (!sql.starts_with('(')) out += schema_;
+  }
 }
 
 void Database::fail(int code, const std::string& step) const {
@@ -122,8 +158,11 @@ std::int64_t Database::query_integer(const std::string& sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.integer(0) : 0;
 }
+std::int64_t Database::pragma(const std::string& name) { return query_integer("PRAGMA " + schema_ + name); }
 std::int64_t Database::changes() const noexcept { return sqlite3_changes64(handle_.get()); }
-bool Database::in_transaction() const noexcept { return !sqlite3_get_autocommit(handle_.get()); }
+bool Database::in_transaction() const noexcept {
+  return !schema_.empty() || !sqlite3_get_autocommit(handle_.get());
+}
 
 void Database::cancel_when(const std::atomic<bool>& flag) noexcept {
   constexpr int instructions = 1000;

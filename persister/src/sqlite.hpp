@@ -1,4 +1,5 @@
-// sqlite.hpp: SQLite as C++ values; sqlite.cpp is the only file that calls it.
+// sqlite.hpp: SQLite as C++ values; sqlite.cpp is the only file that calls it, but for the loadable extension, which
+// has a host's SQLite to talk to (persister/sqlite) and has sqlite.cpp compiled for that once more.
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,7 @@
 
 struct sqlite3;
 struct sqlite3_stmt;
+struct sqlite3_value;
 
 namespace ringdown {
 
@@ -40,6 +42,8 @@ class Statement {
   Statement& bind(int index, std::string_view text);
   Statement& bind(int index, std::span<const std::byte> blob);
   Statement& bind_null(int index);
+  /// Copies it.
+  Statement& bind(int index, const sqlite3_value& value);
   /// @return true with a row, false at the end
   bool step();
   /// Runs it to the end and makes it ready for the next bind.
@@ -51,6 +55,8 @@ class Statement {
   std::string text(int column) const;
   /// Valid until the next step or reset.
   std::span<const std::byte> blob(int column) const noexcept;
+  /// As it is, for an extension to SQLite. Valid until the next step or reset.
+  sqlite3_value* value(int column) const noexcept;
 
  private:
   struct Finalize {
@@ -64,12 +70,18 @@ class Database {
  public:
   enum class Access { read_only, read_write_create };
   Database(const std::string& path, Access access);
+  /// Somebody else's connection, while a statement of theirs reads: that statement's read transaction is used,
+  /// nothing is set, and the connection is not closed. "FROM table" means a table of `schema`: main, or the name
+  /// under which a database is attached. Virtual tables are refused, since this may serve one.
+  Database(sqlite3* borrowed, const std::string& schema);
 
   void execute(const std::string& sql);
   /// Prepared once for this connection's life. The caller resets it, and does not use it twice at a time.
   Statement& prepared(const std::string& sql);
   std::int64_t query_integer(const std::string& sql);
+  std::int64_t pragma(const std::string& name);
   std::int64_t changes() const noexcept;
+  /// Whether all statements until its end see one state of the database. Of a borrowed connection: always.
   bool in_transaction() const noexcept;
   /// Moves what it can of the WAL into the file. @return pages left in the WAL that are not in the file yet
   int checkpoint_passive();
@@ -86,10 +98,15 @@ class Database {
  private:
   friend class Statement;
   [[noreturn]] void fail(int code, const std::string& step) const;
+  std::string in_schema(std::string_view sql) const;
   struct Close {
+    Close() noexcept : borrowed(false) {}
+    explicit Close(bool is_borrowed) noexcept : borrowed(is_borrowed) {}
+    bool borrowed;
     void operator()(sqlite3* handle) const noexcept;
   };
   std::string path_;
+  std::string schema_ = {};  // of a borrowed connection: quoted, with its dot
   int wal_pages_ = 0;
   std::unique_ptr<sqlite3, Close> handle_;
   std::unordered_map<std::string, Statement> prepared_;
