@@ -1,0 +1,60 @@
+// extension.cpp: libringdown_sqlite, a loadable extension that lets any program with SQLite read raw samples and
+// rollups of a Ringdown database as tables. It only reads, also beside a persister that writes.
+//
+//   sqlite3 shell   .load /usr/local/lib/ringdown/libringdown_sqlite
+//   Python          db.enable_load_extension(True); db.load_extension("/usr/local/lib/ringdown/libringdown_sqlite")
+//
+// TABLES, of samples in batches as well as in chunks
+//   ring_samples   time_ns, timestamp (s), series, name, labels (JSON), kind, unit, value, state (the name of a
+//                  state's value, else NULL)
+//   ring_metrics   timestamp (s), wan_name, metric_name, value, labels (the others), granularity ('raw'): the
+//                  shape of the view metrics, with every sample
+//
+// Rows come in the order of time: ORDER BY time_ns, or time_ns, series, costs nothing; descending, SQLite sorts.
+// Found without reading the rest: a range of time_ns or timestamp; series by =, IN, <, <=, > and >=; name, labels,
+// kind and unit (or wan_name, metric_name, labels and granularity) by =, IN, LIKE and GLOB. Other conditions, of
+// single labels for instance, are cheap as
+//   series IN (SELECT id FROM series WHERE json_extract(labels, '$.wan') = 'spectrum')
+//
+// Two hidden columns are parameters, to be written ring_samples(skip_damaged, schema) or with = in WHERE:
+//   skip_damaged   0: a batch or a chunk that cannot be read ends the query with an error that names it.
+//                  1: it is left out. `ring-persister verify` names them all
+//   schema         where the samples are: main, or the name of an attached database
+//
+// A query sees one state of the database, as any SELECT does, and like any keeps the WAL from being emptied until it
+// is at its end, or reset. It holds some 2^18 samples at a time.
+//
+// It calls the host's SQLite by the pointers that the host hands over and is linked with none: a host may have its
+// own built in, and two in one process would not know of each other's locks. The host needs 3.38 or later.
+#include <sqlite3ext.h>
+SQLITE_EXTENSION_INIT1
+
+#include "host.hpp"
+
+namespace {
+
+constexpr int version_min = 3'038'000;  // sqlite3_vtab_in. Our tables are STRICT, which needs 3.37
+
+int add_all(sqlite3* host, char** error, const sqlite3_api_routines* api) {
+  SQLITE_EXTENSION_INIT2(api)
+  if (sqlite3_libversion_number() < version_min) {
+    *error = sqlite3_mprintf("ringdown: this program has SQLite %s; 3.38 or later is needed", sqlite3_libversion());
+    return SQLITE_ERROR;
+  }
+  using namespace ringdown::extension;
+  return add_tables(host);
+}
+
+}  // namespace
+
+// By either of the names that SQLite looks for.
+extern "C" int sqlite3_ringdownsqlite_init(sqlite3* host, char** error, const sqlite3_api_routines* api);
+extern "C" int sqlite3_extension_init(sqlite3* host, char** error, const sqlite3_api_routines* api);
+extern "C" __attribute__((visibility("default"))) int sqlite3_ringdownsqlite_init(sqlite3* host, char** error,
+                                                                                  const sqlite3_api_routines* api) {
+  return add_all(host, error, api);
+}
+extern "C" __attribute__((visibility("default"))) int sqlite3_extension_init(sqlite3* host, char** error,
+                                                                             const sqlite3_api_routines* api) {
+  return add_all(host, error, api);
+}
