@@ -24,6 +24,24 @@
 // A query sees one state of the database, as any SELECT does, and like any keeps the WAL from being emptied until it
 // is at its end, or reset. It holds some 2^18 samples at a time.
 //
+// FUNCTIONS of a tier's rows, from tier_1m on
+//   sketch_quantile(sketch, count, min, max, q)         of one row: 1 % relative error. q: 0 to 1
+//   sketch_merge_quantile(sketch, count, min, max, q)   aggregate: of all samples in the rows
+//   state_share(states, state)                          of one row: share of its time, 0 to 1; state: a number, or
+//                                                       'other'
+//   state_merge_share(states, state)                    aggregate: of the rows' time
+// A counter's growth is sum(increase), its rate sum(increase) / (count(*) * 60.0) of tier_1m.
+//
+// FUNCTIONS of samples, aggregates
+//   quantile(value, q)                                  1 % relative error, in bounded memory
+//   counter_increase(time_ns, value)                    growth; a counter that falls has grown from zero
+//   counter_rate(time_ns, value)                        the same a second, from the first sample to the last
+//   state_share(time_ns, value, state)                  share of the time up to the last sample; value and state are
+//                                                       both numbers, or both names
+// The last three need one series in the order of time: GROUP BY series, of rows ordered by time_ns. Disorder is an
+// error. NULL values are left out, as by SQLite's own aggregates, but that state_share takes one for the name of
+// another state. Without samples, or without time, the answer is NULL.
+//
 // It calls the host's SQLite by the pointers that the host hands over and is linked with none: a host may have its
 // own built in, and two in one process would not know of each other's locks. The host needs 3.38 or later.
 #include <sqlite3ext.h>
@@ -42,7 +60,10 @@ int add_all(sqlite3* host, char** error, const sqlite3_api_routines* api) {
     return SQLITE_ERROR;
   }
   using namespace ringdown::extension;
-  return add_tables(host);
+  int code = add_tables(host);
+  if (code == SQLITE_OK) code = add_tier_functions(host);
+  if (code == SQLITE_OK) code = add_sample_functions(host);
+  return code;
 }
 
 }  // namespace
