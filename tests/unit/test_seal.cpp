@@ -4,6 +4,7 @@
 
 #include "maintenance.hpp"
 #include "raw_reader.hpp"
+#include "schema.hpp"
 #include "store.hpp"
 #include "stored.hpp"
 #include "support.hpp"
@@ -210,4 +211,42 @@ TEST_CASE("a series that is kept from now on has all raw samples from then on, a
   // and a sample that is missing from then on is found
   f.store->database().execute("DELETE FROM batches WHERE id = (SELECT max(id) - 5 FROM batches)");
   CHECK(f.verified().findings() > 0);
+}
+
+TEST_CASE("a database from before sealing is opened without a look at its batches, and sealed afterwards", "[seal]") {
+  const auto folder = support::unique_folder();
+  constexpr int minutes = 60;
+  std::vector<double> pushed;
+  {
+    Database db(folder / "m.db", Database::Access::read_write_create);
+    db.execute(std::string(schema::creation) + schema::every_open);
+    for (int version = 1; version <= 3; ++version) db.execute(schema::migrations[version - 1]);
+    db.execute("PRAGMA application_id = " + std::to_string(schema::application_id) + "; PRAGMA user_version = 3");
+    db.execute("INSERT INTO series (id, name, labels, kind, unit, states) VALUES (1, 'kept', '{}', 'gauge', '', '[]'); "
+               "INSERT INTO rings VALUES (1, 'r', 'g', 1); "
+               "INSERT INTO cursors VALUES (1, 0, 61, NULL, 60, 0, 0, '{}')");
+    Statement insert(db, "INSERT INTO batches VALUES (?, ?, ?, ?, 1, ?)");
+    std::vector<std::byte> blob;
+    for (int m = 0; m < minutes; ++m) {
+      const auto at_ns = first_ns + m * 60 * second;
+      pushed.push_back(m * 0.1);
+      encode_batch(std::vector<Sample>{{at_ns, pushed.back(), 1}}, blob);
+      insert.bind(1, std::int64_t{m + 1}).bind(2, at_ns + second).bind(3, at_ns).bind(4, at_ns)
+          .bind(5, std::span<const std::byte>(blob)).run();
+    }
+  }
+  time_now_ns = first_ns + minutes * 60 * second;
+  Store store(folder / "m.db", {.rules = rules(true), .wall_ns = [] { return time_now_ns; }});
+  CHECK(store.database().query_integer("SELECT count(*) FROM batches") == minutes);
+  Maintenance maintenance(store.database(), rules(true), 1);
+  auto steady = Maintenance::Clock::now();
+  for (int pass = 0; pass < 2; ++pass, steady += std::chrono::seconds(10))
+    for (bool more = true; more;) more = maintenance.run(time_now_ns, time_now_ns, steady, Budget{});
+  CHECK(store.database().query_integer("SELECT count(*) FROM windows") >= 3);
+  CHECK(store.database().query_integer("SELECT count(*) FROM batches") < 20);
+  CHECK(support::stored_values(folder / "m.db").at("kept") == pushed);
+  const auto found = verify(store.database(), [](const std::string&, double) {});
+  INFO(verified_text(found));
+  CHECK(found.findings() == 0);
+  std::filesystem::remove_all(folder);
 }
