@@ -64,8 +64,8 @@ class Life {
   }
   ~Life() { ring::Segment::remove(ring_); }
 
-  void run(std::int64_t seconds) {
-    const auto written_from = written_bytes();
+  /// A life so far: the last quarters of an hour are still in batches.
+  void run_open(std::int64_t seconds) {
     for (std::int64_t s = 0; s < seconds; ++s) {
       profile_.second(now_ns_, [this](std::size_t i, double value, std::int64_t at_ns) { producer_->push(series_[i], value, at_ns); });
       now_ns_ += life_second_ns;
@@ -83,6 +83,10 @@ class Life {
       maintain();
     }
     peak = peak_mib();
+  }
+  void run(std::int64_t seconds) {
+    const auto written_from = written_bytes();
+    run_open(seconds);
     now_ns_ += 3600 * life_second_ns;  // what is left is sealed, and belongs to its samples
     for (int i = 0; i < 30; ++i) maintain();
     timed(cpu.checkpoint, [&] { database().checkpoint_truncate(); });
