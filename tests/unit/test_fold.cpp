@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "fold.hpp"
+#include "maintenance.hpp"
 #include "store.hpp"
 #include "stored.hpp"
 #include "support.hpp"
@@ -79,4 +80,42 @@ TEST_CASE("a lost progress row is damage, not a reason to roll all up again", "[
   f.store.database().execute("DELETE FROM progress WHERE job = 'tier_1s'");
   CHECK_THROWS_WITH(support::fold_all(f.store.database(), "tier_1s"), Catch::Contains("no progress row of tier_1s"));
   CHECK(f.store.database().query_integer("SELECT sum(count) FROM tier_1s") == 1);
+}
+
+TEST_CASE("in every tier download and upload stay apart, a spike is seen, and a category is never averaged", "[fold]") {
+  StoreFixture f;
+  const auto gauge = [](const char* name, const char* direction) {
+    return ring::checked({ring::Kind::gauge, name, "", {{"direction", direction}, {"wan", "x"}}, {}});
+  };
+  Batch batch;
+  batch.series = {{1, gauge("rate", "download")}, {2, gauge("rate", "upload")}, {3, gauge("rtt", "download")},
+                  {4, ring::checked({ring::Kind::state, "zone", "", {{"wan", "x"}}, {"GREEN", "YELLOW", "RED"}})}};
+  for (int s = 0; s < 7200; ++s) {
+    const auto at_ns = (3600 + s) * second;
+    batch.samples.push_back({at_ns, 900, 1});
+    batch.samples.push_back({at_ns, 40, 2});
+    batch.samples.push_back({at_ns, s == 5000 ? 500.0 : 22.0, 3});
+    batch.samples.push_back({at_ns, s % 60 < 40 ? 0.0 : 2.0, 4});
+  }
+  f.store.commit(batch);
+  auto& db = f.store.database();
+  const Rules rules({{forever_s, forever_s, forever_s, forever_s, forever_s}, 0}, {});
+  Maintenance maintenance(db, rules, 1);
+  for (bool more = true; more;)
+    more = maintenance.run(Fold::everything, 10'800 * second, Maintenance::Clock::now(), Budget{});
+  const auto count = [&](const std::string& where) {
+    return db.query_integer("SELECT count(*) FROM metrics WHERE " + where);
+  };
+  const std::pair<const char*, int> tiers[] = {{"raw", 7200}, {"1m", 120}, {"5m", 24}, {"1h", 2}};
+  for (const auto& [granularity, rows] : tiers) {
+    INFO(granularity);
+    const auto of_tier = std::string(" AND granularity = '") + granularity + "'";
+    CHECK(count(R"(metric_name = 'rate' AND labels = '{"direction":"download"}' AND value = 900)" + of_tier) == rows);
+    CHECK(count(R"(metric_name = 'rate' AND labels = '{"direction":"upload"}' AND value = 40)" + of_tier) == rows);
+    CHECK(count("metric_name = 'rate'" + of_tier) == 2 * rows);
+    CHECK(count("metric_name = 'zone' AND value IN (0, 2)" + of_tier) == rows);
+  }
+  CHECK(count("metric_name = 'zone' AND value = 0 AND granularity <> 'raw'") == 120 + 24 + 2);
+  for (const std::string tier : {"tier_1s", "tier_1m", "tier_5m", "tier_1h"})
+    CHECK(db.query_integer("SELECT max(max) FROM " + tier + " WHERE series = 3") == 500);
 }
