@@ -94,7 +94,7 @@ int choose_conditions(const Shape& shape, sqlite3_index_info& info) {
     auto& usage = info.aConstraintUsage[i];
     usage.argvIndex = ++values;
     usage.omit = is_parameter || content == Content::time_ns || content == Content::series_id ||
-                 (operation == '=' && !is_list && is_text_literal(info, i));
+                 (operation == '=' && !is_list && content != Content::timestamp && is_text_literal(info, i));
     one_series |= content == Content::series_id && operation == '=' && !is_list;
     rows /= factor(content, operation, is_list);
   }

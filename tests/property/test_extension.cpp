@@ -171,6 +171,7 @@ TEST_CASE("any condition and any order gives what it gives of a plain table of w
     Host host(plant.path());
     make_plain(host, plant.pushed);
     REQUIRE(host.one("SELECT count(*) FROM ring_samples") == std::to_string(plant.pushed.size()));
+    compare(host, "SELECT time_ns", "ring_samples", "plain", "WHERE timestamp = '3e-09'", 0);
     Conditions conditions(random, plant.pushed);
     const std::string all = ", time_ns, timestamp, series, name, labels, kind, unit, value, state";
     for (int i = 0; i < 100; ++i) {
