@@ -142,7 +142,7 @@ class SampleCheck {
     next_row_.bind(1, from_s);
     if (next_row_.step()) may_be(next_row_.integer(0));
     next_row_.reset();
-    if (skip_sealed(from_s)) may_be(bucket_s(block_[at_].time_ns));
+    if (skip_sealed(from_s)) may_be(bucket_s(time_of(block_[at_])));
     if (const auto at = odd_.lower_bound(from_s); at != odd_.end()) may_be(at->first);
     batches_.bind(1, from_id_);
     while (batches_.step()) {
