@@ -76,7 +76,7 @@ bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Cl
       return false;
     case expire:
       if (retention_.run(wall_ns, sealing_.is_swept(), sealing_.spare_pages(wall_ns), budget)) {
-        sealing_.sweep_soon();
+        if (retention_.left_chunks()) sealing_.sweep_soon();
         return true;
       }
       expire_due_ = now + expire_interval;

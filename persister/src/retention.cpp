@@ -84,6 +84,7 @@ bool Retention::expire_window(std::int64_t until_ns) {
   database_.prepared("DELETE FROM windows WHERE id = ?").bind(1, id).run();
   note_expired("batches", committed_ns / second_ns + 1 + ahead_s);
   transaction.commit();
+  left_chunks_ = true;
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "budget.hpp"
@@ -22,6 +23,8 @@ class Retention {
   ///            @param spare_pages  free ones that are left to what comes next
   /// @return whether there is more to do now
   bool run(std::int64_t now_ns, bool is_swept, std::int64_t spare_pages, Budget& budget);
+  /// Whether a window was deleted since this was asked last: its chunks are to be swept up.
+  bool left_chunks() noexcept { return std::exchange(left_chunks_, false); }
 
  private:
   /// Rows of a tier: what is needed to delete the oldest ones.
@@ -49,6 +52,7 @@ class Retention {
   Rules rules_;
   std::vector<Table> tables_;
   Statement oldest_batch_, erase_batch_, dirty_, expired_;
+  bool left_chunks_ = false;
   std::int64_t series_ = 0;                                             // known of, the highest id
   std::map<std::pair<Tier, std::int64_t>, std::vector<std::int64_t>> shorter_;  // by tier and age: series that go earlier
   std::array<std::int64_t, tier_count> longest_s_{};

@@ -161,7 +161,7 @@ bool World::retain_slice(std::int64_t now_ns, std::int64_t steps) {
   Budget budget{.steps = steps};
   if (jobs_->sealing.run(wall_ns(), budget)) return true;
   if (!jobs_->retention.run(now_ns, jobs_->sealing.is_swept(), jobs_->sealing.spare_pages(now_ns), budget)) return false;
-  jobs_->sealing.sweep_soon();
+  if (jobs_->retention.left_chunks()) jobs_->sealing.sweep_soon();
   return true;
 }
 
