@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -359,12 +360,11 @@ void Drain::release() {
   }
 }
 
-bool Drain::finished() const noexcept {
-  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
-    if (lanes_[i].quarantined) continue;
-    if (lanes_[i].changed || ring::lock::is_held(consumer_.segment().descriptor(), i)) return false;
-  }
-  return true;
+bool Drain::finish(Batch& batch, std::size_t samples_max) {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i)
+    if (!lanes_[i].quarantined && ring::lock::is_held(consumer_.segment().descriptor(), i)) return false;
+  if (!drain(batch, samples_max)) return false;
+  return std::none_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.changed && !lane.quarantined; });
 }
 
 double Drain::taken() const noexcept {

@@ -41,10 +41,11 @@ class Drain {
   bool is_pressed() const noexcept;
   /// What the last drain() took from the lane that had most, as a share of the lane.
   double taken() const noexcept;
-  /// Whether the ring was deleted or replaced; it is then drained until finished().
+  /// Whether the ring was deleted or replaced; it is then drained until finish().
   bool is_current() const noexcept { return consumer_.segment().is_current(); }
-  /// Whether nobody can write to this ring any more and all of it is released.
-  bool finished() const noexcept;
+  /// Drains what came before the last writer left.
+  /// @return whether nobody can write to this ring any more and all of it is released
+  bool finish(Batch& batch, std::size_t samples_max);
   const ring::Consumer& consumer() const noexcept { return consumer_; }
 
  private:

@@ -43,7 +43,7 @@ void Loop::open_ring(const std::string& ring) {
 void Loop::follow_rings(Clock::time_point now) {
   if (now < follow_due_) return;
   follow_due_ = now + follow_interval;
-  std::erase_if(drains_, [](const auto& d) { return !d->is_current() && d->finished(); });
+  std::erase_if(drains_, [&](auto& d) { return !d->is_current() && d->finish(batch_, settings_.commit_records); });
   for (const auto& ring : settings_.rings) {
     const auto is_it = [&](const auto& d) { return d->consumer().segment().ring() == ring && d->is_current(); };
     if (std::any_of(drains_.begin(), drains_.end(), is_it)) continue;

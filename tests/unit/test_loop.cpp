@@ -1,6 +1,7 @@
 // test_loop.cpp: when the persister's loop does what.
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <functional>
 
 #include "loop.hpp"
 #include "ring/producer.hpp"
@@ -12,7 +13,11 @@ using namespace std::chrono_literals;
 namespace {
 
 std::int64_t clock_ahead_ns = 0;
-std::int64_t set_clock_ns() { return realtime_ns() + clock_ahead_ns; }
+std::function<void()> at_clock;  // what happens elsewhere while the loop looks at the clock
+std::int64_t set_clock_ns() {
+  if (at_clock) at_clock();
+  return realtime_ns() + clock_ahead_ns;
+}
 
 struct Fixture {
   Fixture() {
@@ -72,6 +77,32 @@ TEST_CASE("a clock that is set is recorded, one that goes on is not", "[loop]") 
   CHECK(database.query_integer("SELECT count(*) FROM clock_steps") == 2);
   CHECK(database.query_integer("SELECT round(step_ns / 1e9) FROM clock_steps WHERE id = 1") == 3600);
   CHECK(database.query_integer("SELECT round(step_ns / 1e9) FROM clock_steps WHERE id = 2") == -3600);
+}
+
+TEST_CASE("a deleted ring that its producer leaves at any point of a round has been drained to the end", "[loop]") {
+  std::uint64_t reached = 0;
+  for (std::uint64_t at = 1; at <= reached + 1; ++at) {
+    Fixture f;
+    f.pause_after(1);
+    f.loop->round(f.now += 2s);  // commits
+    std::uint64_t looks = 0;
+    at_clock = [&] {
+      if (++looks != at) return;
+      ring::Segment::remove(f.settings.rings.front());
+      for (int i = 0; i < 10; ++i) REQUIRE(f.producer->push(f.series, i, i));  // into the deleted one
+      REQUIRE(f.producer->maintain());
+      for (int i = 0; i < 10; ++i) REQUIRE(f.producer->push(f.series, i, 10 + i));
+    };
+    f.loop->round(f.now += 2s);
+    reached = std::max(reached, looks);
+    if (looks < at) at_clock();
+    for (int i = 0; i < 3; ++i) f.loop->round(f.now += 2s);
+    at_clock = nullptr;
+    f.loop.reset();
+    INFO("left at look " << at << " at the clock, of " << reached);
+    CHECK(Database(f.settings.database, Database::Access::read_only).query_integer("SELECT sum(stored) FROM cursors") == 21);
+  }
+  CHECK(reached >= 3);
 }
 
 TEST_CASE("maintenance that does not come to its end takes more time, up to its limit, until it has caught up", "[loop]") {
