@@ -47,14 +47,14 @@ class Life {
     double all() const noexcept { return drain + commit + maintenance + checkpoint; }
   };
 
+  /// With the default ages.
   Life(const std::string& database, Profile& profile, std::uint32_t lane_records, bool with_1s,
        std::vector<ringdown::Rule> series_rules = {})
+      : Life(database, profile, lane_records, ringdown::Rules(default_tiers(with_1s), std::move(series_rules))) {}
+  Life(const std::string& database, Profile& profile, std::uint32_t lane_records, const ringdown::Rules& rules)
       : profile_(profile), geometry_{.lanes = 1, .lane_records = lane_records, .arena_bytes = 4 << 20} {
     spdlog::set_level(spdlog::level::err);
     now_ns_ = life_first_ns;
-    ringdown::Tiers tiers;
-    if (!with_1s) tiers.age_s[ringdown::tier_1s] = 0;
-    const ringdown::Rules rules(tiers, std::move(series_rules));
     store_ = std::make_unique<ringdown::Store>(
         database, ringdown::StoreOptions{.rules = rules, .wall_ns = [] { return now_ns_; }});
     catalog_ = std::make_unique<ringdown::Catalog>(store_->series(), store_->last_producer());
@@ -101,6 +101,11 @@ class Life {
   double peak = 0;     // MiB, of this process
 
  private:
+  static ringdown::Tiers default_tiers(bool with_1s) {
+    ringdown::Tiers out;
+    if (!with_1s) out.age_s[ringdown::tier_1s] = 0;
+    return out;
+  }
   template <class Work>
   static void timed(double& stage, Work&& work) {
     const auto from = ring::clock_ns(CLOCK_THREAD_CPUTIME_ID);

@@ -265,14 +265,20 @@ void slices(benchmark::State& state) {
     make_backlog(folder.database(), 10'000'000, short_ages());
     Store store(folder.database(), {.rules = short_ages()});
     Maintenance maintenance(store.database(), short_ages(), 1);
-    std::vector<std::int64_t> over, over_cpu;
+    constexpr int looks_max = 100;  // for work, some seconds of the jobs' clock apart, without finding any
+    std::vector<std::int64_t> over, over_cpu, of_job[Maintenance::job_count];
     const auto start = Clock::now();
     const auto slice_ns = std::chrono::nanoseconds(slice).count();
-    for (bool more = true; more;) {
+    for (int looks = 0; looks < looks_max;) {
       const auto from = Clock::now();
       const auto cpu_from = cpu_ns();
       Budget budget{from + slice};
-      more = maintenance.run(realtime_ns(), realtime_ns(), from, budget);
+      const auto before = maintenance.work();
+      const bool more = maintenance.run(realtime_ns(), realtime_ns(), from + looks * std::chrono::seconds(3), budget);
+      if (!more) ++looks;
+      for (std::size_t job = 0; more && job < Maintenance::job_count; ++job)
+        if (maintenance.work()[job].slices > before[job].slices)
+          of_job[job].push_back(std::max<std::int64_t>(0, cpu_ns() - cpu_from - slice_ns));
       over.push_back(std::max<std::int64_t>(0, elapsed_ns(from) - slice_ns));
       over_cpu.push_back(std::max<std::int64_t>(0, cpu_ns() - cpu_from - slice_ns));
       if (store.database().wal_pages() >= 250) store.database().checkpoint_passive();
@@ -281,6 +287,8 @@ void slices(benchmark::State& state) {
     state.counters["slices"] = static_cast<double>(over.size());
     report(state, "over", over);
     report(state, "over_cpu", over_cpu);
+    for (std::size_t job = 0; job < Maintenance::job_count; ++job)
+      if (!of_job[job].empty()) report(state, Maintenance::name(static_cast<Maintenance::Job>(job)) + std::string("_cpu"), of_job[job]);
   }
 }
 

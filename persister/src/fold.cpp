@@ -13,6 +13,8 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t grace_ns = second_ns;        // from a sample to its commit, when nothing is wrong
 constexpr std::size_t rows_max = 1 << 15;           // in memory before their interval is over
+constexpr std::size_t series_rows_max = 256;        // of them in one series, which is written in one step
+constexpr std::uint32_t step_samples = 4096;        // about, of one step
 constexpr ring::Kind plain{};                       // of tiers without detail
 
 std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
@@ -68,10 +70,10 @@ void Fold::reload() {
   progress_ = read_progress(database_, name());
   read_through_ = progress_.replay - 1;
   read_committed_ns_ = 0;
+  view_ = {};
+  column_ = 0;
   rows_.clear();
-  open_.clear();
-  writing_.clear();
-  written_ = 0;
+  row_count_ = longest_ = 0;
   damaged_batches_.clear();
   late_ = future_ = 0;
   latest_.clear();
@@ -105,12 +107,13 @@ bool Fold::slice(std::int64_t horizon_ns, Budget& budget) {
   }
   if (!is_writing_) {
     const bool all_read = read(budget);
-    if (!all_read && !is_full()) return true;
+    if (!all_read && (is_amid_batch() || !is_full())) return true;
     const auto next_s =
         std::max(closed_s(all_read ? horizon_ns : std::min(horizon_ns, read_committed_ns_)), progress_.frontier_s);
     const bool over = horizon_ns == everything ? next_s > progress_.frontier_s || read_through_ > progress_.done
                                                : next_s - interval_s_ >= progress_.frontier_s;
     if (all_read && !over && !is_full()) return false;
+    if (budget.spent()) return true;
     begin_writing(next_s);
   }
   write(budget);
@@ -119,7 +122,7 @@ bool Fold::slice(std::int64_t horizon_ns, Budget& budget) {
 
 /// Whether there is too much in memory, and some of it can be written.
 bool Fold::is_full() const {
-  return rows_.size() > rows_max &&
+  return (row_count_ > rows_max || longest_ > series_rows_max) &&
          (late_ > 0 || future_ > 0 || closed_s(read_committed_ns_) > progress_.frontier_s);
 }
 
@@ -132,40 +135,51 @@ bool Fold::read(Budget& budget) {
     newest = std::max(newest_.integer(0), read_through_);
     newest_.reset();
   }
-  batches_.bind(1, read_through_).bind(2, newest);
-  while (read_through_ < newest && (again || !is_full()) && !budget.spent()) {
-    if (!batches_.step()) {  // the last ones are deleted
-      read_through_ = newest;
-      break;
-    }
-    const auto id = batches_.integer(0);
-    if (id <= read_through_) {
-      batches_.reset();
-      database_.fail_damaged("after batch " + std::to_string(read_through_) + " comes " + std::to_string(id));
-    }
-    try {
-      take(id, batches_.integer(1), batches_.blob(3));
-    } catch (const SqliteError&) {  // not the batch's fault
-      batches_.reset();
-      throw;
-    } catch (const std::runtime_error& e) {
-      spdlog::error("database {}: batch {}: {}; {} is made without its samples", database_.path(), id, e.what(), name());
-      damaged_batches_.push_back({id, batches_.integer(2), e.what()});
-    }
-    read_through_ = id;
-    read_committed_ns_ = batches_.integer(1);
+  while ((is_amid_batch() || (read_through_ < newest && (again || !is_full()))) && !budget.spent()) {
+    if (!is_amid_batch() && !next_batch(newest)) read_through_ = newest;  // the last ones are deleted
+    take_columns();
   }
-  batches_.reset();
-  return read_through_ == newest;
+  return read_through_ == newest && !is_amid_batch();
 }
 
-void Fold::take(std::int64_t batch, std::int64_t committed_ns, std::span<const std::byte> blob) {
-  view_.read(blob);
-  for (std::uint32_t c = 0; c < view_.series(); ++c) take_column(batch, plus(committed_ns, future_ns), view_.column(c));
+/// Unpacks the next batch up to this one. @return whether there is one
+bool Fold::next_batch(std::int64_t newest) {
+  batches_.bind(1, read_through_).bind(2, newest);
+  if (!batches_.step()) {
+    batches_.reset();
+    return false;
+  }
+  const auto id = batches_.integer(0);
+  if (id <= read_through_) {
+    batches_.reset();
+    database_.fail_damaged("after batch " + std::to_string(read_through_) + " comes " + std::to_string(id));
+  }
+  try {
+    view_.read(batches_.blob(3));
+  } catch (const std::runtime_error& e) {
+    spdlog::error("database {}: batch {}: {}; {} is made without its samples", database_.path(), id, e.what(), name());
+    damaged_batches_.push_back({id, batches_.integer(2), e.what()});
+    view_ = {};
+  }
+  read_through_ = id;
+  read_committed_ns_ = batches_.integer(1);
+  column_ = 0;
+  batches_.reset();
+  return true;
+}
+
+/// One step: series of the batch up to some thousand samples.
+void Fold::take_columns() {
+  for (std::uint32_t taken = 0; is_amid_batch() && taken < step_samples; ++column_) {
+    const auto& column = view_.column(column_);
+    taken += column.count;
+    take_column(read_through_, plus(read_committed_ns_, future_ns), column);
+  }
 }
 
 void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const BatchView::Column& column) {
-  if (column.series >= open_.size()) open_.resize(rules_.end());
+  if (!rules_.has(column.series)) return;  // in a database that was damaged; verify finds it
+  if (column.series >= rows_.size()) rows_.resize(rules_.end());
   const auto& rule = rules_.of(column.series);
   if (!tier_.has_detail() && !rule.tier_1s) return;
   points_.clear();
@@ -181,18 +195,13 @@ void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const Ba
   const auto frontier_ns = progress_.frontier_s * second_ns;
   const bool ordered = tier_.has_detail() && rule.ordered();
   auto* const latest = ordered ? &at(latest_, column.series) : nullptr;
-  Open unknown;
-  auto& known = column.series < open_.size() ? open_[column.series] : unknown;
-  Row* open = known.row;
-  Key key{known.bucket_ns, column.series, false};
+  Row* open = nullptr;  // mostly the next sample goes there too
   for (const auto& point : points_) {
     const bool future = point.time_ns >= future_from_ns;
     if (before_done && (point.time_ns < frontier_ns || future)) continue;  // folded already
-    if (!open || point.time_ns < key.bucket_ns || point.time_ns - key.bucket_ns >= tier_.width_ns() || future != key.future) {
-      key.bucket_ns = bucket_start(point.time_ns, tier_.width_ns());
-      key.future = future;
-      open = &row(key, batch);
-    }
+    if (!open || point.time_ns < open->bucket_ns || point.time_ns - open->bucket_ns >= tier_.width_ns() ||
+        future != open->future)
+      open = &row(column.series, bucket_start(point.time_ns, tier_.width_ns()), future, batch);
     late_ += point.time_ns < frontier_ns;
     future_ += future;
     if (ordered && !future) {
@@ -203,18 +212,24 @@ void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const Ba
     }
     open->row.add(point);
   }
-  if (!key.future) known = {key.bucket_ns, open};
 }
 
-Fold::Row& Fold::row(const Key& key, std::int64_t batch) {
-  const auto known = rows_.find(key);
-  if (known != rows_.end()) return known->second;
-  const auto& rule = rules_.of(key.series);
+/// In memory, made if it is not there. Valid until the next one of the series.
+Fold::Row& Fold::row(std::uint32_t series, std::int64_t bucket_ns, bool future, std::int64_t batch) {
+  auto& rows = rows_[series];
+  const auto place = [](const Row& row) { return std::tuple(row.bucket_ns, !row.future); };
+  auto known = rows.end();
+  while (known != rows.begin() && place(known[-1]) >= std::tuple(bucket_ns, !future)) --known;
+  if (known != rows.end() && known->bucket_ns == bucket_ns && known->future == future) return *known;
+  const auto& rule = rules_.of(series);
   const auto kind = tier_.has_detail() ? rule.aggregation : plain;
   std::optional<Point> earlier;
-  if (tier_.has_detail() && rule.ordered() && !key.future) earlier = before(rule, at(latest_, key.series), key.bucket_ns);
-  return rows_.emplace(key, Row{Accumulator(kind, earlier, key.bucket_ns, key.bucket_ns + tier_.width_ns()), batch})
-      .first->second;
+  if (tier_.has_detail() && rule.ordered() && !future) earlier = before(rule, at(latest_, series), bucket_ns);
+  const auto made = rows.insert(
+      known, Row{Accumulator(kind, earlier, bucket_ns, bucket_ns + tier_.width_ns()), bucket_ns, batch, future});
+  ++row_count_;
+  longest_ = std::max(longest_, rows.size());
+  return *made;
 }
 
 /// The sample before a bucket, or before further samples of it, unless it is too long ago.
@@ -229,8 +244,9 @@ std::optional<Point> Fold::before(const SeriesRule& rule, const std::optional<Po
 std::int64_t Fold::closed_s(std::int64_t horizon_ns) const {
   if (horizon_ns == everything) {
     auto end_ns = progress_.frontier_s * second_ns;
-    for (const auto& [key, row] : rows_)
-      if (!key.future) end_ns = std::max(end_ns, plus(key.bucket_ns, tier_.width_ns()));
+    for (const auto& rows : rows_)
+      for (const auto& row : rows)
+        if (!row.future) end_ns = std::max(end_ns, plus(row.bucket_ns, tier_.width_ns()));
     return end_ns / second_ns;
   }
   if (horizon_ns <= 0) return progress_.frontier_s;
@@ -242,24 +258,22 @@ void Fold::begin_writing(std::int64_t next_frontier_s) {
   progress_.next_frontier_s = next_frontier_s;
   is_writing_ = true;
   next_replay_ = read_through_ + 1;
-  writing_.clear();
-  written_ = 0;
-  for (auto each = rows_.begin(); each != rows_.end();) {
-    const auto& key = each->first;
-    if (!key.future && key.bucket_ns >= next_frontier_s * second_ns) {
-      next_replay_ = std::min(next_replay_, each->second.first_batch);
-      ++each;
-      continue;
-    }
-    open_.clear();
-    auto row = rows_.extract(each++);
-    if (row.key().series >= progress_.series) writing_.push_back(std::move(row));
-  }
-  // Of two samples with the same time, the one that was from the future came first.
-  std::sort(writing_.begin(), writing_.end(), [](const auto& a, const auto& b) {
-    const auto order = [](const Key& key) { return std::tuple(key.series, key.bucket_ns, !key.future); };
-    return order(a.key()) < order(b.key());
-  });
+  longest_ = 0;
+  const auto written = std::min(rows_.size(), static_cast<std::size_t>(progress_.series));
+  for (std::size_t series = 0; series < written; ++series) drop_over(rows_[series]);
+}
+
+/// Whether it is written now.
+bool Fold::is_over(const Row& row) const noexcept {
+  return row.future || row.bucket_ns < progress_.next_frontier_s * second_ns;
+}
+
+/// Those that are written; the others have to be made again after a restart.
+void Fold::drop_over(Rows& rows) {
+  row_count_ -= std::erase_if(rows, [this](const Row& row) { return is_over(row); });
+  for (const auto& row : rows) next_replay_ = std::min(next_replay_, row.first_batch);
+  longest_ = std::max(longest_, rows.size());
+  if (rows.empty()) Rows().swap(rows);
 }
 
 void Fold::write(Budget& budget) {
@@ -272,18 +286,14 @@ void Fold::write(Budget& budget) {
   const auto end = rules_.end();
   auto series = static_cast<std::uint32_t>(progress_.series);
   for (; series < end && !budget.spent(); ++series) {
-    if (!tier_.has_detail()) {  // nothing is carried: straight to the next row
-      if (written_ == writing_.size()) {
-        series = end;
-        break;
-      }
-      series = std::max(series, writing_[written_].key().series);
-    }
-    write_series(series);
+    if (!tier_.has_detail())  // nothing is carried: straight to the next row
+      while (series < end && (series >= rows_.size() || rows_[series].empty())) ++series;
+    if (series < end) write_series(series);
   }
+  series = std::min(series, end);
   auto moved = progress_;
   moved.series = series;
-  const bool all_written = series >= end && written_ == writing_.size();
+  const bool all_written = series >= end;
   if (all_written) {
     moved.done = moved.target;
     moved.frontier_s = moved.next_frontier_s;
@@ -307,8 +317,6 @@ void Fold::finish_writing() {
     if (future_ > 0) anomaly_.bind(1, std::string_view("future")).bind(2, future_).bind(3, now_ns).run();
   }
   late_ = future_ = 0;
-  writing_.clear();
-  written_ = 0;
 }
 
 void Fold::write_series(std::uint32_t series) {
@@ -316,12 +324,14 @@ void Fold::write_series(std::uint32_t series) {
   const bool ordered = tier_.has_detail() && rule.ordered();
   auto carried_to_ns = progress_.frontier_s * second_ns;
   const auto stored = ordered ? at(stored_, series) : std::nullopt;
-  for (; written_ < writing_.size() && writing_[written_].key().series == series; ++written_) {
-    const auto row = std::move(writing_[written_]);
-    const auto& key = row.key();
-    if (ordered && rule.carries && !key.future) carry(series, carried_to_ns, key.bucket_ns);
-    if (!key.future) carried_to_ns = key.bucket_ns + tier_.width_ns();
-    write_row(key, row.mapped());
+  if (series < rows_.size()) {
+    for (auto& row : rows_[series]) {
+      if (!is_over(row)) continue;
+      if (ordered && rule.carries && !row.future) carry(series, carried_to_ns, row.bucket_ns);
+      if (!row.future) carried_to_ns = row.bucket_ns + tier_.width_ns();
+      write_row(series, row);
+    }
+    drop_over(rows_[series]);
   }
   if (ordered && rule.carries) carry(series, carried_to_ns, progress_.next_frontier_s * second_ns);
   if (!ordered) return;
@@ -350,33 +360,33 @@ void Fold::carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns)
   }
 }
 
-void Fold::write_row(const Key& key, Row& made) {
-  const auto& rule = rules_.of(key.series);
-  const auto bucket_s = key.bucket_ns / second_ns;
+void Fold::write_row(std::uint32_t series, Row& made) {
+  const auto& rule = rules_.of(series);
+  const auto bucket_s = made.bucket_ns / second_ns;
   const auto row = std::move(made.row).finish();
-  if (is_expired(bucket_s)) return merge_wide(bucket_s, key.series, row);
-  if (!tier_.insert(bucket_s, key.series, tier_.has_detail() ? rule.aggregation : plain, row, rule.interval_ns))
-    merge(key, row, made.disordered);
+  if (is_expired(bucket_s)) return merge_wide(bucket_s, series, row);
+  if (!tier_.insert(bucket_s, series, tier_.has_detail() ? rule.aggregation : plain, row, rule.interval_ns))
+    merge(series, made, row);
   if (!tier_.has_detail()) return;
-  mark_wide(bucket_s, key.series);
+  mark_wide(bucket_s, series);
   if (!rule.ordered()) return;
-  auto& stored = at(stored_, key.series);
-  if (made.disordered || key.future) mark_dirty(bucket_s, key.series);
-  if (!key.future && (!stored || row.last_ns >= stored->time_ns)) stored = Point{row.last_ns, row.last};
+  auto& stored = at(stored_, series);
+  if (made.disordered || made.future) mark_dirty(bucket_s, series);
+  if (!made.future && (!stored || row.last_ns >= stored->time_ns)) stored = Point{row.last_ns, row.last};
 }
 
 /// There is a row of the bucket already.
-void Fold::merge(const Key& key, const Rollup& later, bool disordered) {
-  const auto bucket_s = key.bucket_ns / second_ns;
-  const auto& rule = rules_.of(key.series);
+void Fold::merge(std::uint32_t series, const Row& made, const Rollup& later) {
+  const auto bucket_s = made.bucket_ns / second_ns;
+  const auto& rule = rules_.of(series);
   const auto kind = tier_.has_detail() ? rule.aggregation : plain;
-  auto whole = tier_.find(bucket_s, key.series);
+  auto whole = tier_.find(bucket_s, series);
   if (!whole) database_.fail_damaged(name() + ": a row is there and is not");
   const bool ordered = tier_.has_detail() && rule.ordered();
-  const bool in_order = !disordered && !key.future && (whole->count == 0 || later.first_ns >= whole->last_ns);
-  (in_order ? extend : extend_late)(kind, *whole, later, key.bucket_ns + tier_.width_ns());
-  tier_.replace(bucket_s, key.series, kind, *whole, rule.interval_ns);
-  if (ordered && !in_order) mark_dirty(bucket_s, key.series);
+  const bool in_order = !made.disordered && !made.future && (whole->count == 0 || later.first_ns >= whole->last_ns);
+  (in_order ? extend : extend_late)(kind, *whole, later, made.bucket_ns + tier_.width_ns());
+  tier_.replace(bucket_s, series, kind, *whole, rule.interval_ns);
+  if (ordered && !in_order) mark_dirty(bucket_s, series);
 }
 
 /// Whether rows that tier_5m's is made from may be deleted.

@@ -16,7 +16,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "batch.hpp"
@@ -63,39 +62,34 @@ class Fold {
   bool is_writing() const noexcept { return is_writing_ || progress_.series > 0; }
 
  private:
-  struct Key {
-    std::int64_t bucket_ns;
-    std::uint32_t series;
-    bool future;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    std::size_t operator()(const Key& key) const noexcept {
-      return (static_cast<std::size_t>(key.bucket_ns) * 0x9e3779b97f4a7c15u) ^ (std::size_t{key.series} << 20) ^
-             key.future;
-    }
-  };
   struct Row {
     Accumulator row;
+    std::int64_t bucket_ns;
     std::int64_t first_batch;
+    bool future;
     bool disordered = false;  // has a sample older than the newest of its series
   };
-  using Rows = std::unordered_map<Key, Row, Hash>;
+  using Rows = std::vector<Row>;  // of one series, by bucket; of one bucket, what was from the future comes first
 
   bool slice(std::int64_t horizon_ns, Budget& budget);
   bool read(Budget& budget);
   bool is_full() const;
-  void take(std::int64_t batch, std::int64_t committed_ns, std::span<const std::byte> blob);
+  bool next_batch(std::int64_t newest);
+  void take_columns();
+  /// Whether read_through_ is in rows_ in part.
+  bool is_amid_batch() const noexcept { return column_ < view_.series(); }
   void take_column(std::int64_t batch, std::int64_t future_from_ns, const BatchView::Column& column);
-  Row& row(const Key& key, std::int64_t batch);
+  Row& row(std::uint32_t series, std::int64_t bucket_ns, bool future, std::int64_t batch);
+  bool is_over(const Row& row) const noexcept;
+  void drop_over(Rows& rows);
   std::optional<Point> before(const SeriesRule& rule, const std::optional<Point>& latest, std::int64_t bucket_ns) const;
   std::int64_t closed_s(std::int64_t horizon_ns) const;
   void begin_writing(std::int64_t next_frontier_s);
   void write(Budget& budget);
   void write_series(std::uint32_t series);
-  void write_row(const Key& key, Row& made);
+  void write_row(std::uint32_t series, Row& made);
   void carry(std::uint32_t series, std::int64_t from_ns, std::int64_t to_ns);
-  void merge(const Key& key, const Rollup& row, bool disordered);
+  void merge(std::uint32_t series, const Row& made, const Rollup& later);
   void mark_dirty(std::int64_t bucket_s, std::uint32_t series);
   void mark_wide(std::int64_t bucket_s, std::uint32_t series);
   bool is_expired(std::int64_t bucket_s) const noexcept;
@@ -114,21 +108,16 @@ class Fold {
   std::int64_t read_committed_ns_ = 0;              // when the last of them was committed
   bool stale_ = false;
   bool is_writing_ = false;
-  Rows rows_;                   // open, in memory
-  struct Open {
-    std::int64_t bucket_ns = 0;
-    Row* row = nullptr;  // in rows_
-  };
-  std::vector<Open> open_;      // by series, the row that took its last sample: mostly the next one goes there too
-  std::vector<Rows::node_type> writing_;            // being written, by series and bucket
-  std::size_t written_ = 0;
+  std::vector<Rows> rows_;                          // by series: in memory, not written yet
+  std::size_t row_count_ = 0, longest_ = 0;         // in all of them; in one of them, at most
   std::int64_t next_replay_ = 1;
   std::vector<TierTable> wider_;                    // tier_5m and tier_1h
   Progress wide_, widest_;                          // theirs
   std::int64_t expired_s_ = 0;                      // of this tier
   std::vector<std::optional<Point>> latest_;        // by series: newest sample read
   std::vector<std::optional<Point>> stored_;        // and newest sample in the tier
-  BatchView view_;
+  BatchView view_;                                  // of batch read_through_
+  std::uint32_t column_ = 0;                        // the next of it
   std::vector<Point> points_;
   struct Damaged {
     std::int64_t batch, samples;

@@ -17,10 +17,18 @@ constexpr double share_calm = 0.25;
 constexpr seconds behind{10};                   // a job that has not come to its end for so long needs more time
 constexpr seconds share_interval{1};            // from one change of the share to the next
 
-constexpr const char* job_names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "sealing",
-                                     "retention", "statistics"};
-
 }  // namespace
+
+const char* Maintenance::name(Job job) noexcept {
+  constexpr const char* names[] = {"tier_1m", "late samples", "tier_5m", "tier_1h", "tier_1s", "sealing", "retention",
+                                   "statistics"};
+  return names[job];
+}
+
+/// The job that has longest had something left to do.
+std::array<Maintenance::Work, Maintenance::job_count>::const_iterator Maintenance::most_behind() const {
+  return std::min_element(work_.begin(), work_.end(), [](const Work& a, const Work& b) { return a.idle < b.idle; });
+}
 
 Maintenance::Maintenance(Database& database, const Rules& rules, double share_max)
     : database_(database),
@@ -36,18 +44,18 @@ Maintenance::Maintenance(Database& database, const Rules& rules, double share_ma
       sealing_(database, series_, rules),
       retention_(database, rules),
       optimize_due_(Clock::now() + optimize_interval) {
-  idle_at_.fill(Clock::now());
+  work_.fill({.idle = Clock::now()});
 }
 
 bool Maintenance::run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, const Budget& budget) {
   for (std::size_t tried = 0; tried < job_count; ++tried) {
     const auto job = static_cast<Job>(std::exchange(turn_, (turn_ + 1) % job_count));
     auto own = budget;  // looking for work costs no steps
-    if (!is_idle(job, horizon_ns, now) && run(job, horizon_ns, wall_ns, now, own)) {
+    if (!is_idle(job, horizon_ns, now) && timed_run(job, horizon_ns, wall_ns, now, own)) {
       ++slices_;
       return true;
     }
-    idle_at_[job] = now;
+    work_[job].idle = now;
     idle_after_[job] = slices_;
     idle_horizon_ns_[job] = horizon_ns;
   }
@@ -60,6 +68,18 @@ bool Maintenance::is_idle(Job job, std::int64_t horizon_ns, Clock::time_point no
   if (job == seal) return now < seal_due_;
   if (horizon_ns == Fold::everything) return false;
   return idle_after_[job] == slices_ && (idle_horizon_ns_[job] == horizon_ns || (job != to_1m && job != to_1s));
+}
+
+bool Maintenance::timed_run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now,
+                            Budget& budget) {
+  const auto from = Clock::now();
+  const bool more = run(job, horizon_ns, wall_ns, now, budget);
+  const auto took = Clock::now() - from;
+  auto& work = work_[job];
+  work.slices += more;
+  work.busy += took;
+  work.longest = std::max(work.longest, took);
+  return more;
 }
 
 bool Maintenance::run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget) {
@@ -96,7 +116,7 @@ bool Maintenance::run_optimize(Clock::time_point now) {
 }
 
 Maintenance::Clock::duration Maintenance::lateness(Clock::time_point now) const {
-  return std::max(now - *std::min_element(idle_at_.begin(), idle_at_.end()), Clock::duration::zero());
+  return std::max(now - most_behind()->idle, Clock::duration::zero());
 }
 
 double Maintenance::share(Clock::time_point now) {
@@ -108,10 +128,9 @@ double Maintenance::share(Clock::time_point now) {
     share_ = std::min(share_ * 2, share_max_);
   else if (late < behind / 2)
     share_ = std::min(share_calm, share_max_);
-  const auto job = static_cast<std::size_t>(std::min_element(idle_at_.begin(), idle_at_.end()) - idle_at_.begin());
   if (share_ > before)
     spdlog::warn("maintenance ({}) has been behind for {} s: it takes {:.0f} % of the time between drains now, at most "
-                 "{:.0f} % (maintenance_share_max)", job_names[job],
+                 "{:.0f} % (maintenance_share_max)", name(static_cast<Job>(most_behind() - work_.begin())),
                  std::chrono::duration_cast<seconds>(late).count(), share_ * 100, share_max_ * 100);
   else if (share_ < before)
     spdlog::info("maintenance has caught up; it takes {:.0f} % of the time between drains again", share_ * 100);

@@ -37,10 +37,21 @@ class Maintenance {
   /// How long ago the job that is most behind had nothing left to do.
   Clock::duration lateness(Clock::time_point now) const;
 
- private:
   enum Job : std::size_t { to_1m, redo, to_5m, to_1h, to_1s, seal, expire, optimize, job_count };
+  static const char* name(Job job) noexcept;
+  /// What a job has done since the start.
+  struct Work {
+    std::uint64_t slices = 0;           // that did not end its work
+    Clock::duration busy{}, longest{};  // of all slices, of one
+    Clock::time_point idle{};           // when it had nothing left to do
+  };
+  const std::array<Work, job_count>& work() const noexcept { return work_; }
+
+ private:
   bool is_idle(Job job, std::int64_t horizon_ns, Clock::time_point now) const;
+  bool timed_run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
   bool run(Job job, std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, Budget& budget);
+  std::array<Work, job_count>::const_iterator most_behind() const;
   bool run_optimize(Clock::time_point now);
 
   Database& database_;
@@ -53,7 +64,7 @@ class Maintenance {
   Sealing sealing_;
   Retention retention_;
   std::size_t turn_ = 0;  // the job that comes next
-  std::array<Clock::time_point, job_count> idle_at_;  // when each had nothing left to do
+  std::array<Work, job_count> work_;
   std::uint64_t slices_ = 1;                          // in which a job has done something
   std::array<std::uint64_t, job_count> idle_after_{};  // slices_ and the horizon when each had nothing left to do
   std::array<std::int64_t, job_count> idle_horizon_ns_{};
