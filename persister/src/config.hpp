@@ -1,4 +1,4 @@
-// config.hpp: the persister's configuration file; packaging/ringdown.toml explains every key.
+// config.hpp: the persister's configuration file; packaging/persister.toml explains every key.
 #pragma once
 
 #include <cstdint>

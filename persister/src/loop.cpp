@@ -3,12 +3,15 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <cmath>
+
 namespace ringdown {
 namespace {
 
 constexpr std::chrono::milliseconds backoff_first{100};
 constexpr std::chrono::milliseconds backoff_max{5000};
 constexpr std::chrono::seconds follow_interval{1};
+constexpr std::chrono::seconds status_interval{10}, status_behind{60};
 constexpr double lane_pressure = 0.5;             // a lane this full is committed at once
 constexpr double lane_round = 0.25;               // of a lane: what a round should find at most
 constexpr std::chrono::milliseconds round_min{1};
@@ -60,12 +63,43 @@ void Loop::follow_rings(Clock::time_point now) {
 
 Loop::End Loop::run() {
   for (;;) {
-    const auto next = round(Clock::now());
+    const auto now = Clock::now();
+    const auto next = round(now);
     if (end_ != End::done) return end_;
-    if (!next || wait(*next)) break;
+    tell(now);
+    if (!next) break;
+    const int signal = wait(*next);
+    if (signal == SIGHUP) return End::reload;
+    if (signal != 0) break;
   }
+  tell_manager("STOPPING=1");
   stop();
   return End::done;
+}
+
+void Loop::hand_over() {
+  commit(Clock::now());
+  try {
+    store_.stop();
+  } catch (const SqliteError& e) {
+    spdlog::error("{}", e.what());
+  }
+}
+
+/// READY after the first round: the rings are drained, and a trouble with the database is waited out with them full.
+void Loop::tell(Clock::time_point now) {
+  watchdog_.progress(now);
+  const bool first = told_ == Clock::time_point{};
+  if (!first && now - told_ < status_interval) return;
+  const auto s = std::chrono::duration<double>(now - std::exchange(told_, now)).count();
+  const auto samples = committed_ - std::exchange(told_committed_, committed_);
+  std::string text = first ? "READY=1\n" : "";
+  text += "STATUS=drains " + std::to_string(drains_.size()) + (drains_.size() == 1 ? " ring" : " rings");
+  if (!first) text += ", " + std::to_string(std::llround(static_cast<double>(samples) / s)) + " samples/s";
+  const auto behind = std::chrono::duration_cast<std::chrono::seconds>(maintenance_.lateness(now));
+  if (behind >= status_behind) text += ", maintenance " + std::to_string(behind.count()) + " s behind";
+  if (!trouble_.empty()) text += ", no commits: " + trouble_;
+  tell_manager(text);
 }
 
 std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
@@ -268,16 +302,15 @@ void Loop::stop() {
   spdlog::info("stops; {} samples stored in this run", committed_);
 }
 
-/// Sleeps until then, or returns true at once when told to stop.
-bool Loop::wait(Clock::time_point until) {
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTERM);
-  sigaddset(&stops, SIGINT);
+/// Sleeps until then. @return the signal that has ended it at once, or 0
+int Loop::wait(Clock::time_point until) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : loop_signals) sigaddset(&signals, signal);
   const auto left = std::max(until - Clock::now(), Clock::duration::zero());
   const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
   const timespec timeout{ns / 1'000'000'000, ns % 1'000'000'000};
-  return ::sigtimedwait(&stops, nullptr, &timeout) > 0;
+  return std::max(::sigtimedwait(&signals, nullptr, &timeout), 0);
 }
 
 }  // namespace ringdown

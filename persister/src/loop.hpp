@@ -1,6 +1,8 @@
 // loop.hpp: the persister's one thread: rounds of drain, commit and release, and maintenance between them.
 #pragma once
 
+#include <signal.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -10,6 +12,7 @@
 #include "check.hpp"
 #include "drain.hpp"
 #include "maintenance.hpp"
+#include "service.hpp"
 #include "store.hpp"
 
 namespace ringdown {
@@ -34,6 +37,8 @@ struct Settings {
 
 /// How long a stop may take, drain, fold and checkpoint together.
 inline constexpr std::chrono::milliseconds stop_budget{4000};
+/// What Loop::run() takes; to be blocked before it.
+inline constexpr int loop_signals[] = {SIGTERM, SIGINT, SIGHUP};
 
 class Loop {
  public:
@@ -44,10 +49,15 @@ class Loop {
     done,     // as it was asked to, or there was nothing left to do
     gone,     // the database was deleted or replaced: another Loop should open what is there now
     damaged,  // the database should be moved aside, and another Loop start with a new one
+    reload,   // SIGHUP: run() may be called again, or hand_over() and another Loop go on with other settings
   };
-  /// Runs until SIGTERM or SIGINT, which the caller has blocked, or until there is nothing left to do. What is not
-  /// committed at the end is still in the rings.
+  /// Runs until SIGTERM, SIGINT or SIGHUP, which the caller has blocked, or until there is nothing left to do. What is
+  /// not committed at the end is still in the rings. The service manager is told how it is going.
   End run();
+  /// Commits what is drained and notes a clean end, before another Loop goes on where this one ends.
+  void hand_over();
+  /// The end that SIGTERM makes: within stop_budget, everything is drained, committed and rolled up.
+  void stop();
 
   using Clock = std::chrono::steady_clock;
   /// One round of run(), at this time. @return when the next is due; nothing when there is nothing left to do
@@ -70,8 +80,8 @@ class Loop {
   void watch_wal(Clock::time_point now, int left_pages);
   void look_for_damage();
   void give_up_damaged(const std::string& what);
-  void stop();
-  bool wait(Clock::time_point until);
+  void tell(Clock::time_point now);
+  int wait(Clock::time_point until);
 
   Settings settings_;
   Store store_;
@@ -95,6 +105,9 @@ class Loop {
   std::optional<Clock::time_point> wal_stuck_since_;  // when a reader was first seen to hold it back
   bool wal_told_ = false;
   std::uint64_t committed_ = 0;
+  Watchdog watchdog_;
+  Clock::time_point told_{};       // when the service manager was told last, and of so many samples
+  std::uint64_t told_committed_ = 0;
 };
 
 }  // namespace ringdown

@@ -1,17 +1,20 @@
 // main.cpp: the command line of ring-persister.
 #include <signal.h>
 #include <unistd.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
+#include <functional>
+#include <optional>
 
 #include "check_config.hpp"
 #include "config.hpp"
 #include "loop.hpp"
+#include "service.hpp"
 #include "setting.hpp"
 #include "verify.hpp"
 
@@ -22,37 +25,102 @@ Examples:
   ring-persister --ring plant --db /var/lib/ringdown/plant.db
   ring-persister --ring plant --ring test --db metrics.db --commit-ms 250
   ring-persister --ring plant --db metrics.db --until-idle     drain what is there, roll it up, exit
-  ring-persister --config /etc/ringdown/ringdown.toml
-  ring-persister check-config /etc/ringdown/ringdown.toml      say what is wrong with it, or what it means
+  ring-persister --config /etc/ringdown/persister.toml
+  ring-persister check-config /etc/ringdown/persister.toml      say what is wrong with it, or what it means
   ring-persister verify --db metrics.db                        prove that no sample was lost or counted twice
+
+Every option is an environment variable as well: RINGDOWN_COMMIT_MS=250. It overrides the configuration, and the command
+line overrides it. SIGHUP reloads the configuration: what is in it holds at once, but for another database.
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.
 Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.)";
 
-/// One Loop after the other, until one is done.
-void run(const ringdown::Settings& settings) {
-  using ringdown::Loop;
-  constexpr std::chrono::minutes damage_interval_min{1};
-  std::optional<Loop::Clock::time_point> damaged;
-  for (;;) {
-    auto end = Loop::End::damaged;
-    try {
-      end = Loop(settings).run();
-    } catch (const ringdown::SqliteError& e) {
-      if (!e.is_damage() || ::access((settings.database + ".lock").c_str(), F_OK) != 0) throw;
-      spdlog::error("{}", e.what());
-    }
-    if (end == Loop::End::done) return;
-    if (end == Loop::End::gone) continue;
-    const auto now = Loop::Clock::now();
-    if (damaged && now - *damaged < damage_interval_min)
-      throw ring::Error(ring::Failure::system, "database " + settings.database +
-                                                   ": damaged again within a minute; see to the disk (dmesg, smartctl)");
-    damaged = now;
-    spdlog::error("it is now {}; a new one is started, and what it lacks is counted as skipped",
-                  ringdown::move_aside(settings.database));
-  }
+/// The settings of a configuration that was changed. Throws ConfigError.
+using Reread = std::function<ringdown::Settings()>;
+
+/// What changes at once is changed, all or nothing; the rest is told.
+/// @return the settings to go on with; nothing when they are to stay as they are
+std::optional<ringdown::Settings> reread_settings(const ringdown::Settings& present, const Reread& reread) try {
+  auto changed = reread();
+  if (changed.database != present.database)
+    spdlog::warn("database: the configuration says {} now; goes on with {} until it is restarted", changed.database,
+                 present.database);
+  if (changed.store.any_file_system != present.store.any_file_system)
+    spdlog::warn("any_file_system: changed in the configuration; as before until it is restarted");
+  changed.database = present.database;
+  changed.store.any_file_system = present.store.any_file_system;
+  return changed;
+} catch (const std::exception& e) {
+  spdlog::error("the configuration is not reloaded, all goes on as before:\n{}", e.what());
+  return {};
 }
+
+/// One Loop after the other, until one is done.
+class Runner {
+ public:
+  Runner(ringdown::Settings settings, Reread reread) : settings_(std::move(settings)), reread_(std::move(reread)) {}
+
+  void run() {
+    for (;;) {
+      auto end = Loop::End::damaged;
+      try {
+        if (!loop_) start();
+        end = loop_->run();
+      } catch (const ringdown::SqliteError& e) {
+        if (!e.is_damage() || ::access((settings_.database + ".lock").c_str(), F_OK) != 0) throw;
+        spdlog::error("{}", e.what());
+      }
+      if (end == Loop::End::done) return;
+      if (end == Loop::End::reload) {
+        if (!reread_) return loop_->stop();  // it belongs to a terminal that was closed
+        reload();
+        continue;
+      }
+      loop_.reset();
+      if (end == Loop::End::damaged) move_aside();
+    }
+  }
+
+ private:
+  using Loop = ringdown::Loop;
+
+  void start() {
+    spdlog::set_level(spdlog::level::from_str(settings_.log_level));
+    loop_.emplace(settings_);
+  }
+  void reload() {
+    ringdown::tell_manager("RELOADING=1");
+    if (auto changed = reread_settings(settings_, reread_)) {
+      loop_->hand_over();
+      loop_.reset();
+      std::swap(settings_, *changed);
+      try {
+        start();
+        spdlog::info("the configuration is reloaded");
+      } catch (const ring::Error& e) {  // of a ring that was added
+        spdlog::error("the configuration is not reloaded, all goes on as before: {}", e.what());
+        settings_ = *changed;
+        start();
+      }
+    }
+    ringdown::tell_manager("READY=1");
+  }
+  void move_aside() {
+    constexpr std::chrono::minutes damage_interval_min{1};
+    const auto now = Loop::Clock::now();
+    if (damaged_ && now - *damaged_ < damage_interval_min)
+      throw ring::Error(ring::Failure::system, "database " + settings_.database +
+                                                   ": damaged again within a minute; see to the disk (dmesg, smartctl)");
+    damaged_ = now;
+    spdlog::error("it is now {}; a new one is started, and what it lacks is counted as skipped",
+                  ringdown::move_aside(settings_.database));
+  }
+
+  ringdown::Settings settings_;
+  Reread reread_;
+  std::optional<Loop> loop_;
+  std::optional<Loop::Clock::time_point> damaged_;
+};
 
 /// --key with dashes.
 std::string flag(std::string key) {
@@ -60,20 +128,29 @@ std::string flag(std::string key) {
   return "--" + key;
 }
 
+/// The environment variable of a key: RINGDOWN_ROUND_MS.
+std::string variable(std::string key) {
+  for (char& c : key) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return "RINGDOWN_" + key;
+}
+
 /// Every setting that the command line has as well as the configuration file.
 void add_settings(CLI::App& app, ringdown::Settings& settings) {
-  app.add_option("--ring", settings.rings, "A ring to drain, created if it is not there (repeatable)")->type_name("NAME");
-  app.add_option("--db", settings.database, "The database, created if it is not there")->type_name("FILE");
+  app.add_option("--ring", settings.rings, "A ring to drain, created if it is not there (repeatable, or with commas)")
+      ->type_name("NAME")->delimiter(',')->envname(variable("ring"));
+  app.add_option("--db", settings.database, "The database, created if it is not there")
+      ->type_name("FILE")->envname(variable("db"));
   for (const auto& setting : ringdown::number_settings()) {
     const std::string also = setting.key == std::string("durable_within_s") ? "--durable-within," : "";
     app.add_option_function<std::int64_t>(also + flag(setting.key), [&](std::int64_t n) { setting.set(settings, n); },
                                           setting.meaning)
-        ->default_str(std::to_string(setting.get(settings)))->check(CLI::Range(setting.min, setting.max));
+        ->default_str(std::to_string(setting.get(settings)))->check(CLI::Range(setting.min, setting.max))
+        ->envname(variable(setting.key));
   }
   for (const auto& setting : ringdown::word_settings())
     app.add_option_function<std::string>(flag(setting.key), [&](const auto& word) { setting.set(settings, word); },
                                          setting.meaning)
-        ->default_str(setting.get(settings))->check(CLI::IsMember(setting.words));
+        ->default_str(setting.get(settings))->check(CLI::IsMember(setting.words))->envname(variable(setting.key));
   app.add_flag("--any-file-system", settings.store.any_file_system,
                "Also a database on a file system that is not known to be local");
   app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
@@ -93,7 +170,8 @@ int main(int argc, char** argv) {
   std::string config, checked, series;
   CLI::App app{"Drains shared-memory rings of metrics into one SQLite database."};
   app.footer(examples);
-  app.add_option("--config", config, "A configuration, as in ringdown.toml; the other options override it")->type_name("FILE");
+  app.add_option("--config", config, "A configuration, as in persister.toml; the environment and the other options override it")
+      ->type_name("FILE")->envname(variable("config"));
   add_settings(app, settings);
   auto& check = *app.add_subcommand("check-config", "Says what is wrong with a configuration, or what it means");
   check.add_option("file", checked, "The configuration")->required()->type_name("FILE");
@@ -104,6 +182,12 @@ int main(int argc, char** argv) {
   verify.add_option("--db", verified, "The database; a persister may be writing it")->required()->type_name("FILE");
   verify.add_flag("--json", json, "What was found, as JSON");
   verify.add_flag("--quiet", quiet, "Say nothing when all holds");
+  // Each overrides the one before: defaults, the file, the environment, the command line.
+  const auto read_settings = [&] {
+    settings = ringdown::load_config(config);
+    app.parse(argc, argv);
+    return settings;
+  };
   try {
     app.parse(argc, argv);
     if (verify) return ringdown::verify_command(verified, json, quiet);
@@ -111,10 +195,7 @@ int main(int argc, char** argv) {
       std::fputs(checked_config(checked, series).c_str(), stdout);
       return 0;
     }
-    if (!config.empty()) {
-      settings = ringdown::load_config(config);
-      app.parse(argc, argv);  // again: what it says overrides the file
-    }
+    if (!config.empty()) settings = read_settings();
     if (settings.rings.empty()) throw CLI::RequiredError("--ring NAME, or rings in the --config FILE,");
     if (settings.database.empty()) throw CLI::RequiredError("--db FILE, or database in the --config FILE,");
   } catch (const CLI::ParseError& e) {
@@ -124,15 +205,13 @@ int main(int argc, char** argv) {
     return 2;
   }
 
-  spdlog::set_default_logger(spdlog::stderr_color_st("ring-persister"));
-  spdlog::set_level(spdlog::level::from_str(settings.log_level));
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTERM);
-  sigaddset(&stops, SIGINT);
-  ::sigprocmask(SIG_BLOCK, &stops, nullptr);
+  ringdown::start_log(settings.database);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : ringdown::loop_signals) sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   try {
-    run(settings);
+    Runner(settings, config.empty() ? Reread() : read_settings).run();
   } catch (const std::exception& e) {
     spdlog::error("{}", e.what());
     return 1;
