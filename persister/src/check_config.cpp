@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "setting.hpp"
 #include "units.hpp"
 
 namespace ringdown {
@@ -33,15 +34,20 @@ std::string rule_text(const Rule& rule) {
 
 std::string config_text(const Settings& settings) {
   const auto& tiers = settings.store.rules.tiers();
-  auto text = fmt::format(
-      "database  {}\nrings     {}\ntiers    ",
-      settings.database.empty() ? "none: give --db" : settings.database,
-      settings.rings.empty() ? "none: give --ring" : fmt::format("{}", fmt::join(settings.rings, ", ")));
+  std::string text, ages;
+  const auto line = [&text](const std::string& key, const auto& value) { text += fmt::format("{:<22} {}\n", key, value); };
   for (std::size_t i = 0; i < tier_count; ++i)
-    text += fmt::format("{} {} {}", i ? "," : "", tier_names[i], age_text(tiers.age_s[i]));
-  text += fmt::format("\nsize_max  {}\nrules     {}\n",
-                      tiers.size_bytes_max ? size_text(tiers.size_bytes_max) : "none",
-                      settings.store.rules.rules().empty() ? "none" : "the first that matches");
+    ages += fmt::format("{}{} {}", i ? ", " : "", tier_names[i], age_text(tiers.age_s[i]));
+  line("database", settings.database.empty() ? "none: give --db" : settings.database);
+  line("rings", settings.rings.empty() ? "none: give --ring" : fmt::format("{}", fmt::join(settings.rings, ", ")));
+  for (const auto& setting : number_settings()) line(setting.key, setting.get(settings));
+  for (const auto& setting : word_settings()) line(setting.key, setting.get(settings));
+  line("maintenance_share_max", settings.maintenance_share_max);
+  line("any_file_system", settings.store.any_file_system);
+  line("listen", settings.listen.empty() ? "nowhere" : "http://" + settings.listen + "/metrics");
+  line("tiers", ages);
+  line("size_max", tiers.size_bytes_max ? size_text(tiers.size_bytes_max) : "none");
+  line("rules", settings.store.rules.rules().empty() ? "none" : "the first that matches");
   int number = 0;
   for (const auto& rule : settings.store.rules.rules())
     text += fmt::format("  {}, line {}: {}\n", ++number, rule.line, rule_text(rule));

@@ -364,6 +364,15 @@ Settings read(Section top, Settings settings) {
                        "a number from 0.01 to 1.0, with its point and without quotes", is_share)
           .value_or(settings.maintenance_share_max);
   auto tiers = settings.store.rules.tiers();
+  top.table("exposition", [&](Section& section) {
+    const auto is_address = [](const std::string& text) { return parse_listen(text).has_value(); };
+    settings.listen = section.take<std::string>("listen", "an address and a port from 1 to 65535 in quotes: "
+                                                          "\"127.0.0.1:9747\", \"[::1]:9747\"", is_address)
+                          .value_or(settings.listen);
+    if (!settings.listen.empty() && settings.own_metrics.count() == 0)
+      section.expect(*section.find("listen"), "listen", "nothing beside own_metrics_s = 0; remove one of the two");
+    section.refuse_unknown();
+  });
   top.table("tiers", [&](Section& section) { read_tiers(section, tiers); });
   settings.store.rules = Rules(tiers, read_rules(top, tiers));
   top.refuse_unknown();

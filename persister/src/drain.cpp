@@ -224,8 +224,9 @@ void Drain::take_record(Lane& lane, const ring::RecordCopy& record, Batch& batch
     return lose(lane, batch, Loss::corrupt, 1, record.seq, record.seq, record.time_ns);
   const auto series = lane.series[record.series];
   if (series == 0) return lose(lane, batch, Loss::series_limit, 1, record.seq, record.seq, record.time_ns);
-  if (catalog_.is_duplicate(series, record.time_ns)) ++lane.cursor.duplicates;
+  if (catalog_.is_duplicate(series, record.time_ns)) ++lane.cursor.duplicates, ++counts_.duplicates;
   ++lane.cursor.stored;
+  ++counts_.taken;
   batch.samples.push_back({record.time_ns, record.value, series});
 }
 
@@ -326,6 +327,7 @@ void Drain::lose(Lane& lane, Batch& batch, Loss reason, std::uint64_t count, std
                  std::uint64_t last_seq, std::int64_t time_ns, std::optional<std::int64_t> producer) {
   const auto whose = producer.value_or(lane.cursor.producer);
   lane.cursor.lost += count;
+  counts_.lost[static_cast<std::size_t>(reason)] += count;
   lane.changed = true;
   auto& at = lane.loss_row[static_cast<std::size_t>(reason)];
   if (lane.loss_rows >= loss_rows_max && at < batch.losses.size()) {

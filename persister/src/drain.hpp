@@ -48,6 +48,13 @@ class Drain {
   bool finish(Batch& batch, std::size_t samples_max);
   const ring::Consumer& consumer() const noexcept { return consumer_; }
 
+  /// Since this was made.
+  struct Counts {
+    std::uint64_t taken = 0, duplicates = 0;  // samples
+    std::array<std::uint64_t, 16> lost{};     // records, by reason
+  };
+  const Counts& counts() const noexcept { return counts_; }
+
  private:
   // By reason: `counted` has rows in this database; `told` was announced by records' lost_before. A loss is
   // counted when the first of the two sources shows it: the lane's counter or a record.
@@ -105,6 +112,7 @@ class Drain {
   Catalog& catalog_;
   std::int64_t ring_id_;
   std::vector<Lane> lanes_;
+  Counts counts_;
   std::uint64_t taken_ = 0;  // records of the busiest lane in the last drain()
   std::uint32_t turn_ = 0;   // the lane that comes next, also when a full batch ends a round early
 };

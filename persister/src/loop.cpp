@@ -26,12 +26,20 @@ Loop::Loop(const Settings& settings)
       catalog_(store_.series(), store_.last_producer(), settings.series_max),
       maintenance_(store_.database(), settings.store.rules, settings.maintenance_share_max),
       last_drain_(Clock::now()),
-      last_commit_(last_drain_) {
+      last_commit_(last_drain_),
+      own_due_(last_drain_ + settings.own_metrics) {
   if (!store_.moved_aside().empty())
     spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,
                   store_.moved_aside());
   for (const auto& ring : settings.rings) open_ring(ring);
   batch_.samples.reserve(settings.commit_records + turn_records);
+  if (settings.listen.empty()) return;
+  try {
+    exposition_ = std::make_unique<Exposition>(settings.listen);
+    exposition_->publish(figures(last_drain_));
+  } catch (const ring::Error& e) {  // recording goes on without
+    spdlog::error("{}", e.what());
+  }
 }
 
 void Loop::open_ring(const std::string& ring) {
@@ -115,6 +123,7 @@ std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   checkpoint_if_due(now);
   follow_rings(now);
   look_for_damage();
+  tell_own(now);
   if (!all_drained && trouble_.empty()) return now;
   if (everything && !more && trouble_.empty()) return {};
   const bool in_a_hurry = settings_.until_idle && trouble_.empty();
@@ -123,10 +132,12 @@ std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
 
 bool Loop::drain() {
   bool all_drained = true;
-  for (auto& d : drains_) {
-    if (batch_.samples.size() >= settings_.commit_records) return false;
-    all_drained &= d->drain(batch_, settings_.commit_records);
-  }
+  draining_.time([&] {
+    for (auto& d : drains_) {
+      if (batch_.samples.size() >= settings_.commit_records) return void(all_drained = false);
+      all_drained &= d->drain(batch_, settings_.commit_records);
+    }
+  });
   return all_drained;
 }
 
@@ -143,7 +154,10 @@ Loop::Clock::time_point Loop::next_drain(Clock::time_point now) {
 void Loop::commit_if_due(Clock::time_point now, bool all_drained) {
   bool due = batch_.samples.size() >= settings_.commit_records || now - last_commit_ >= settings_.commit_interval ||
              (settings_.until_idle && all_drained);
-  for (const auto& d : drains_) due |= d->fullness() >= lane_pressure;
+  for (const auto& d : drains_) {
+    due |= d->fullness() >= lane_pressure;
+    high_water_ = std::max(high_water_, d->fullness());
+  }
   if (due && now >= retry_at_) commit(now);
 }
 
@@ -157,7 +171,7 @@ bool Loop::commit(Clock::time_point now) {
         leave_database();
         return false;
       }
-      store_.commit(batch_);
+      committing_.time([&] { store_.commit(batch_); });
       for (auto& d : drains_) d->release();
       committed_ += batch_.samples.size();
       batch_.clear();
@@ -175,6 +189,7 @@ bool Loop::commit(Clock::time_point now) {
     trouble_ = e.what();
     return false;
   }
+  committed_at_ = now;
   horizon_ns_ = std::max(horizon_ns_, drained_ns_);
   if (!trouble_.empty()) spdlog::info("the database {} takes commits again", settings_.database);
   trouble_.clear();
@@ -240,7 +255,7 @@ void Loop::checkpoint_if_due(Clock::time_point now) {
   try {
     if (trouble_.empty()) store_.sync_if_due(now);
     if (store_.database().wal_pages() >= settings_.checkpoint_pages)
-      watch_wal(now, store_.database().checkpoint_passive());
+      watch_wal(now, checkpointing_.time([&] { return store_.database().checkpoint_passive(); }));
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());

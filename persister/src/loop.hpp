@@ -11,7 +11,9 @@
 
 #include "check.hpp"
 #include "drain.hpp"
+#include "exposition.hpp"
 #include "maintenance.hpp"
+#include "own_metrics.hpp"
 #include "service.hpp"
 #include "store.hpp"
 
@@ -33,6 +35,8 @@ struct Settings {
   bool until_idle = false;
   double maintenance_share_max = 0.8;            // of the time between two rounds
   std::string log_level = "info";
+  std::chrono::seconds own_metrics{10};          // from one row of its own metrics to the next; 0: none
+  std::string listen;                            // where they are shown over HTTP; empty: nowhere
 };
 
 /// How long a stop may take, drain, fold and checkpoint together.
@@ -81,6 +85,8 @@ class Loop {
   void look_for_damage();
   void give_up_damaged(const std::string& what);
   void tell(Clock::time_point now);
+  void tell_own(Clock::time_point now);
+  std::vector<Figure> figures(Clock::time_point now);
   int wait(Clock::time_point until);
 
   Settings settings_;
@@ -105,6 +111,13 @@ class Loop {
   std::optional<Clock::time_point> wal_stuck_since_;  // when a reader was first seen to hold it back
   bool wal_told_ = false;
   std::uint64_t committed_ = 0;
+  Timing draining_, committing_, checkpointing_;
+  double high_water_ = 0;          // the fullest lane since it was last told, 0 to 1
+  Clock::time_point committed_at_{};  // when a commit, or the look for one, last succeeded
+  Clock::time_point own_due_;
+  std::string own_trouble_;
+  std::optional<OwnMetrics> own_;
+  std::unique_ptr<Exposition> exposition_;
   Watchdog watchdog_;
   Clock::time_point told_{};       // when the service manager was told last, and of so many samples
   std::uint64_t told_committed_ = 0;

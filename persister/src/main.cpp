@@ -151,6 +151,12 @@ void add_settings(CLI::App& app, ringdown::Settings& settings) {
     app.add_option_function<std::string>(flag(setting.key), [&](const auto& word) { setting.set(settings, word); },
                                          setting.meaning)
         ->default_str(setting.get(settings))->check(CLI::IsMember(setting.words))->envname(variable(setting.key));
+  const auto is_address = [](const std::string& text) {
+    return ringdown::parse_listen(text) ? "" : "found " + text + ", expected an address and a port: 127.0.0.1:9747";
+  };
+  app.add_option("--listen", settings.listen, "Where its own metrics are shown over HTTP, in Prometheus' format: "
+                                              "127.0.0.1:9747. The default is nowhere")
+      ->type_name("ADDRESS:PORT")->check(CLI::Validator(is_address, ""))->envname(variable("listen"));
   app.add_flag("--any-file-system", settings.store.any_file_system,
                "Also a database on a file system that is not known to be local");
   app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");

@@ -1,11 +1,14 @@
 // test_service.cpp: ring-persister under a service manager: what it tells it, and how it takes SIGHUP.
 #include <catch2/catch.hpp>
+#include <httplib.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -52,6 +55,19 @@ class Manager {
   std::string path_, told_;
   int socket_;
 };
+
+/// A port that nobody has now.
+int free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t bytes = sizeof address;
+  REQUIRE(::bind(socket, reinterpret_cast<const sockaddr*>(&address), bytes) == 0);
+  REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &bytes) == 0);
+  ::close(socket);
+  return ntohs(address.sin_port);
+}
 
 struct Fixture {
   std::string ring = support::unique_ring(), other_ring = support::unique_ring();
@@ -192,4 +208,58 @@ TEST_CASE("the environment overrides the configuration, and the command line the
   const auto wrong = support::run({"/usr/bin/env", "RINGDOWN_LANE_RECORDS=many", RING_PERSISTER_PATH, "--config", f.file});
   CHECK(wrong.status == 2);
   CHECK_THAT(wrong.output, Contains("RINGDOWN_LANE_RECORDS") || Contains("lane-records"));
+}
+
+TEST_CASE("its own metrics are samples of the first ring, and shown over HTTP when that is asked for", "[service]") {
+  Fixture f;
+  const auto port = std::to_string(free_port());
+  f.configure("own_metrics_s = 1\n[exposition]\nlisten = \"127.0.0.1:" + port + "\"\n");
+  auto persister = f.start();
+  f.manager.wait_for("READY=1");
+  httplib::Client client("127.0.0.1", std::stoi(port));
+  const auto page = [&](const char* path) {
+    const auto answer = client.Get(path);
+    REQUIRE(answer);
+    return std::pair(answer->status, answer->body);
+  };
+  CHECK(page("/healthz") == std::pair(200, std::string("ok\n")));
+  CHECK(page("/readyz") == std::pair(200, std::string("ok\n")));
+  CHECK(page("/nothing").first == 404);
+  {
+    ring::Producer p(f.ring);
+    const auto a = p.gauge("a");
+    for (int i = 0; i < 100; ++i) p.push(a, i);
+    p.push(a, std::nan(""));
+  }
+  std::string metrics;
+  do metrics = page("/metrics").second;
+  while (metrics.find("reason=\"non_finite\"") == std::string::npos);
+  CHECK_THAT(metrics, Contains("# TYPE ringdown_lost_records_total counter") &&
+                          Contains("ringdown_lost_records_total{reason=\"non_finite\",ring=\"" + f.ring + "\"} 1\n") &&
+                          Contains("# HELP ringdown_wal_bytes Bytes of write-ahead log in use.") &&
+                          Contains("ringdown_storage_trouble 0\n") && Contains("ringdown_series "));
+  // Another one on the port is told so, and records all the same.
+  support::Child second({RING_PERSISTER_PATH, "--ring", f.other_ring, "--db", f.database + ".2", "--listen", "127.0.0.1:" + port,
+                         "--until-idle"}, f.folder / "log2");
+  CHECK(second.wait() == 0);
+  CHECK_THAT(support::read_file(f.folder / "log2"), Contains("127.0.0.1:" + port) && Contains("cannot listen there"));
+  while (support::query(f.database, "SELECT count(*) FROM series WHERE name = 'ringdown_commits_total'") == 0) ::usleep(10'000);
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  const auto stored = support::stored_values(f.database);
+  REQUIRE_FALSE(stored.at("ringdown_samples_total").empty());
+  CHECK(support::query(f.database, "SELECT count(*) FROM series WHERE name = 'ringdown_wal_bytes' AND unit = 'B' AND kind = 'gauge'") == 1);
+  CHECK(support::query(f.database, "SELECT count(*) FROM producers WHERE name = 'ring-persister'") == 1);
+}
+
+TEST_CASE("own_metrics_s = 0 records none", "[service]") {
+  Fixture f;
+  f.configure("own_metrics_s = 0\n");
+  auto persister = f.start();
+  f.manager.wait_for("READY=1");
+  ring::Producer p(f.ring);
+  p.push(p.gauge("a"), 1);
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  CHECK(support::query(f.database, "SELECT count(*) FROM series") == 1);
 }
