@@ -77,11 +77,11 @@ std::vector<Figure> Loop::figures(Clock::time_point now) {
   add(out, "checkpoint", "the WAL was moved into the database", checkpointing_);
   for (std::size_t j = 0; j < Maintenance::job_count; ++j) {
     const auto& work = maintenance_.work()[j];
-    const ring::Labels of{{"job", Maintenance::name(static_cast<Maintenance::Job>(j))}};
-    out.push_back({Kind::counter, "ringdown_maintenance_seconds_total", "s", "Time that maintenance took, by job.", of,
+    const ring::Labels of{{"task", Maintenance::name(static_cast<Maintenance::Job>(j))}};
+    out.push_back({Kind::counter, "ringdown_maintenance_seconds_total", "s", "Time that maintenance took, by task.", of,
                    Seconds(work.busy).count()});
     out.push_back({Kind::gauge, "ringdown_maintenance_behind_seconds", "s",
-                   "How long ago the job had nothing left to do.", of, std::max(0.0, Seconds(now - work.idle).count())});
+                   "How long ago the task had nothing left to do.", of, std::max(0.0, Seconds(now - work.idle).count())});
   }
   auto& database = store_.database();
   const auto page_bytes = static_cast<double>(database.pragma("page_size"));
@@ -93,12 +93,10 @@ std::vector<Figure> Loop::figures(Clock::time_point now) {
   out.push_back({Kind::gauge, "ringdown_database_free_bytes", "B", "Of it, pages that are not in use.", {},
                  static_cast<double>(database.pragma("freelist_count")) * page_bytes});
   out.push_back({Kind::gauge, "ringdown_series", "", "Series in the database.", {}, static_cast<double>(catalog_.size())});
-  auto& anomalies = database.prepared("SELECT kind, count FROM anomalies");
-  while (anomalies.step())
+  for (const std::string kind : {"late", "future", "too_late"})
     out.push_back({Kind::counter, "ringdown_anomalous_samples_total", "",
-                   "Samples that came late, from the future or too late, since the database was made.",
-                   {{"kind", anomalies.text(0)}}, anomalies.real(1)});
-  anomalies.reset();
+                   "Samples that came late, from the future or too late, since the database was made.", {{"kind", kind}},
+                   static_cast<double>(database.query_integer("SELECT total(count) FROM anomalies WHERE kind = '" + kind + "'"))});
   out.push_back({Kind::gauge, "process_resident_memory_bytes", "B", "Resident memory of ring-persister.", {}, resident_bytes()});
   out.push_back({Kind::counter, "process_cpu_seconds_total", "s", "CPU time of ring-persister.", {},
                  static_cast<double>(ring::clock_ns(CLOCK_PROCESS_CPUTIME_ID)) / 1e9});

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <regex>
 
 #include "ring/consumer.hpp"
 #include "ring/producer.hpp"
@@ -238,6 +239,10 @@ TEST_CASE("its own metrics are samples of the first ring, and shown over HTTP wh
                           Contains("ringdown_lost_records_total{reason=\"non_finite\",ring=\"" + f.ring + "\"} 1\n") &&
                           Contains("# HELP ringdown_wal_bytes Bytes of write-ahead log in use.") &&
                           Contains("ringdown_storage_trouble 0\n") && Contains("ringdown_series "));
+  const auto rules = support::read_file(RULES_PATH);
+  const std::regex name("ringdown_[a-z_]+");
+  for (std::sregex_iterator each(rules.begin(), rules.end(), name), end; each != end; ++each)
+    CHECK_THAT(metrics, Contains("# TYPE " + each->str() + " "));
   // Another one on the port is told so, and records all the same.
   support::Child second({RING_PERSISTER_PATH, "--ring", f.other_ring, "--db", f.database + ".2", "--listen", "127.0.0.1:" + port,
                          "--until-idle"}, f.folder / "log2");
