@@ -74,7 +74,6 @@ Loop::End Loop::run() {
     const auto now = Clock::now();
     const auto next = round(now);
     if (end_ != End::done) return end_;
-    tell(now);
     if (!next) break;
     const int signal = wait(*next);
     if (signal == SIGHUP) return End::reload;
@@ -94,7 +93,7 @@ void Loop::hand_over() {
   }
 }
 
-/// READY after the first round: the rings are drained, and a trouble with the database is waited out with them full.
+/// READY after the first drain, before any maintenance. Trouble with the database is waited out: the rings hold what comes.
 void Loop::tell(Clock::time_point now) {
   watchdog_.progress(now);
   const bool first = told_ == Clock::time_point{};
@@ -118,6 +117,7 @@ std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   const auto next = next_drain(now);
   commit_if_due(now, all_drained);
   if (end_ != End::done) return now;
+  tell(now);
   const bool everything = settings_.until_idle && all_drained && batch_.empty();
   const bool more = maintain(now, next, everything);
   checkpoint_if_due(now);

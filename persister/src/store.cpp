@@ -109,18 +109,33 @@ constexpr std::int64_t ahead_ns = 60'000'000'000;
 
 /// The rules may have changed since the series were stored.
 void Store::apply_rules() {
-  Statement update(*database_, "UPDATE series SET aggregation = ?, on_change = ?, interval_ns = ?, tier_1s = ?, resolution = ? WHERE id = ? "
-                               "AND (aggregation, on_change, interval_ns, tier_1s, resolution) <> (?1, ?2, ?3, ?4, ?5)");
-  Statement keep(*database_, "UPDATE series SET raw_from_ns = iif(?3, ?1, ?4) WHERE id = ?2 AND (raw_from_ns = ?1) <> ?3");
+  Statement stored(*database_, "SELECT aggregation, on_change, interval_ns, tier_1s, resolution, raw_from_ns FROM series ORDER BY id");
+  Statement update(*database_, "UPDATE series SET aggregation = ?, on_change = ?, interval_ns = ?, tier_1s = ?, resolution = ?, "
+                               "raw_from_ns = ? WHERE id = ?");
+  struct Change {
+    std::int64_t id;
+    Policy policy;
+    std::int64_t raw_from_ns;
+  };
+  std::vector<Change> changes;
   Transaction transaction(*database_);
   for (const auto& row : read_series(*database_)) {
+    if (!stored.step()) break;
     const auto policy = options_.rules.of(row.definition);
+    const auto before_ns = stored.integer(5);
+    const bool was_kept = before_ns != SeriesRule::dropped_ns;
+    const auto from_ns = was_kept == policy.keep ? before_ns
+                         : policy.keep           ? options_.wall_ns() + ahead_ns
+                                                 : SeriesRule::dropped_ns;
+    if (stored.text(0) != kind_name(policy.aggregation) || (stored.integer(1) != 0) != policy.on_change ||
+        stored.integer(2) != policy.interval_ns || (stored.integer(3) != 0) != policy.tier_1s ||
+        stored.real(4) != policy.resolution || from_ns != before_ns)
+      changes.push_back({row.id, policy, from_ns});
+  }
+  for (const auto& [id, policy, from_ns] : changes)
     update.bind(1, std::string_view(kind_name(policy.aggregation))).bind(2, std::int64_t{policy.on_change})
         .bind(3, policy.interval_ns).bind(4, std::int64_t{policy.tier_1s}).bind(5, policy.resolution)
-        .bind(6, std::int64_t{row.id}).run();
-    keep.bind(1, SeriesRule::dropped_ns).bind(2, std::int64_t{row.id}).bind(3, std::int64_t{!policy.keep})
-        .bind(4, options_.wall_ns() + ahead_ns).run();
-  }
+        .bind(6, from_ns).bind(7, id).run();
   transaction.commit();
 }
 
@@ -317,9 +332,9 @@ std::vector<SeriesRow> read_series(Database& database) {
   std::vector<SeriesRow> out;
   Statement select(database, "SELECT id, name, labels, kind, unit, states FROM series ORDER BY id");
   while (select.step()) {
-    const auto what = "series " + std::to_string(select.integer(0)) + ": ";
+    const auto what = [&] { return "series " + std::to_string(select.integer(0)) + ": "; };
     if (select.integer(0) < 1 || select.integer(0) > series_id_max)
-      database.fail_damaged(what + "ids go from 1 to " + std::to_string(series_id_max));
+      database.fail_damaged(what() + "ids go from 1 to " + std::to_string(series_id_max));
     SeriesRow row;
     row.id = static_cast<std::uint32_t>(select.integer(0));
     auto& d = row.definition;
@@ -327,14 +342,15 @@ std::vector<SeriesRow> read_series(Database& database) {
     try {
       const auto labels = nlohmann::json::parse(select.text(2));
       for (const auto& [key, value] : labels.items()) d.labels.emplace_back(key, value.get<std::string>());
-      d.states = nlohmann::json::parse(select.text(5)).get<std::vector<std::string>>();
+      if (const auto states = select.text(5); states != "[]")
+        d.states = nlohmann::json::parse(states).get<std::vector<std::string>>();
     } catch (const nlohmann::json::exception& e) {
       throw ring::Error(ring::Failure::foreign,
                         "database " + database.path() + ": series " + std::to_string(row.id) + ": " + e.what());
     }
     const auto kind = select.text(3);
     d.kind = kind == "gauge" ? ring::Kind::gauge : kind == "counter" ? ring::Kind::counter : ring::Kind::state;
-    if (kind != kind_name(d.kind)) database.fail_damaged(what + "kind \"" + kind + "\", expected gauge, counter or state");
+    if (kind != kind_name(d.kind)) database.fail_damaged(what() + "kind \"" + kind + "\", expected gauge, counter or state");
     d.unit = select.text(4);
     out.push_back(std::move(row));
   }
