@@ -97,7 +97,7 @@ void RawReader::list() {
   const Query windows(database_, "SELECT id, min_ns, max_ns, samples FROM windows WHERE max_ns >= ? AND min_ns < ? "
                                  "ORDER BY strays, first_batch");
   windows.rows.bind(1, selection_.from_ns).bind(2, selection_.to_ns);
-  while (windows.rows.step())
+  while (!selection_.batches_only && windows.rows.step())
     add({windows.rows.integer(0), true, 0, windows.rows.integer(1), windows.rows.integer(2), windows.rows.integer(3),
          first_order_++});
   const Query odd(database_, "SELECT id, min_ns, max_ns, samples FROM batches WHERE (min_ns < committed_ns - 120000000000 OR "

@@ -37,7 +37,7 @@ class RawReader {
     std::int64_t from_ns = std::numeric_limits<std::int64_t>::min();
     std::int64_t to_ns = std::numeric_limits<std::int64_t>::max();  // not included
     std::int64_t last_batch = std::numeric_limits<std::int64_t>::max();
-    bool sealed_only = false;
+    bool sealed_only = false, batches_only = false;
   };
   /// Told what could not be read, and of what time; its samples are left out.
   using OnDamage = std::function<void(const std::string& what, std::int64_t min_ns, std::int64_t max_ns)>;

@@ -6,18 +6,13 @@
 #include <limits>
 #include <stdexcept>
 
+#include "exact_sum.hpp"
+
 namespace ringdown {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t ns_max = std::numeric_limits<std::int64_t>::max();
-
-/// Neumaier's sum: the rounding errors of the additions (by Knuth's two-sum) are added up beside it.
-void add_exactly(double& sum, double& errors, double value) noexcept {
-  const double before = sum, added = (sum += value) - before;
-  errors += (before - (sum - added)) + (value - added);
-}
-double exact(double sum, double errors) noexcept { return std::isfinite(sum) ? sum + errors : sum; }
 
 /// An infinite sum stays as it is, whatever comes.
 double plus(double sum, double more) noexcept { return std::isfinite(sum) ? sum + more : sum; }
