@@ -60,7 +60,7 @@ int add_all(sqlite3* host, char** error, const sqlite3_api_routines* api) {
     return SQLITE_ERROR;
   }
   using namespace ringdown::extension;
-  int code = add_tables(host);
+  int code = add_sample_tables(host);
   if (code == SQLITE_OK) code = add_tier_functions(host);
   if (code == SQLITE_OK) code = add_sample_functions(host);
   return code;

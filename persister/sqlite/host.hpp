@@ -33,7 +33,7 @@ int guarded(const Body& body, const Tell& tell) noexcept try {
 }
 
 /// The tables ring_samples and ring_metrics.
-int add_tables(sqlite3* host);
+int add_sample_tables(sqlite3* host);
 /// Over rows of tiers: sketch_quantile and others.
 int add_tier_functions(sqlite3* host);
 /// Over samples: quantile and others.

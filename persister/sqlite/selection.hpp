@@ -31,6 +31,7 @@ struct Column {
 struct Shape {
   const char* name;
   std::span<const Column> columns;
+  const char* primary_key;
 };
 
 /// Chooses conditions and puts them into `info`. @return SQLITE_OK, SQLITE_CONSTRAINT: not in this way, SQLITE_NOMEM
