@@ -29,19 +29,17 @@ bool takes(Content content, char operation, std::string_view collation) noexcept
     case Content::timestamp:
     case Content::series_id: return operation == '=' || is_order(operation);
     case Content::of_series: return is_pattern(operation) || (operation == '=' && collation == "BINARY");
-    case Content::skip_damaged:
-    case Content::schema: return operation == '=';
-    default: return false;
+    default: return is_parameter(content) && operation == '=';
   }
 }
 
 /// By how much a condition may cut the rows that are read.
 double factor(Content content, char operation, bool is_list) noexcept {
   const bool is_time = content == Content::time_ns || content == Content::timestamp;
+  if (is_parameter(content)) return content == Content::from_ns || content == Content::to_ns ? 10 : 1;
   if (is_order(operation)) return is_time ? 10 : 4;
   if (is_pattern(operation)) return 4;
   if (is_time) return 1e5;
-  if (content == Content::skip_damaged || content == Content::schema) return 1;
   return (content == Content::series_id ? 50 : 20) / (is_list ? 5.0 : 1.0);
 }
 
@@ -82,9 +80,8 @@ int choose_conditions(const Shape& shape, sqlite3_index_info& info) {
     if (constraint.iColumn < 0 || operation == 0) continue;
     const auto content = shape.columns[static_cast<std::size_t>(constraint.iColumn)].content;
     if (!takes(content, operation, sqlite3_vtab_collation(&info, i))) continue;
-    const bool is_parameter = content == Content::skip_damaged || content == Content::schema;
     if (!constraint.usable) {
-      if (is_parameter) return SQLITE_CONSTRAINT;
+      if (is_parameter(content)) return SQLITE_CONSTRAINT;
       continue;
     }
     const bool is_series = content == Content::series_id || content == Content::of_series;
@@ -93,7 +90,7 @@ int choose_conditions(const Shape& shape, sqlite3_index_info& info) {
     plan += is_list ? 'I' : operation;
     auto& usage = info.aConstraintUsage[i];
     usage.argvIndex = ++values;
-    usage.omit = is_parameter || content == Content::time_ns || content == Content::series_id ||
+    usage.omit = is_parameter(content) || content == Content::time_ns || content == Content::series_id ||
                  (operation == '=' && !is_list && content != Content::timestamp && is_text_literal(info, i));
     one_series |= content == Content::series_id && operation == '=' && !is_list;
     rows /= factor(content, operation, is_list);

@@ -9,8 +9,11 @@
 //                  state's value, else NULL)
 //   ring_metrics   timestamp (s), wan_name, metric_name, value, labels (the others), granularity ('raw'): the
 //                  shape of the view metrics, with every sample
+//   ring_totals    start_ns, series, name, labels, kind, unit, count, min, max, sum, first, last, first_ns, last_ns:
+//                  what the samples of each series come to, from what is known of each chunk as a whole
 //
-// Rows come in the order of time: ORDER BY time_ns, or time_ns, series, costs nothing; descending, SQLite sorts.
+// Rows of the first two come in the order of time: ORDER BY time_ns, or time_ns, series, costs nothing; descending,
+// SQLite sorts.
 // Found without reading the rest: a range of time_ns or timestamp; series by =, IN, <, <=, > and >=; name, labels,
 // kind and unit (or wan_name, metric_name, labels and granularity) by =, IN, LIKE and GLOB. Other conditions, of
 // single labels for instance, are cheap as
@@ -21,8 +24,17 @@
 //                  1: it is left out. `ring-persister verify` names them all
 //   schema         where the samples are: main, or the name of an attached database
 //
+// ring_totals has three more before these: ring_totals(from_ns, to_ns, step_ns, skip_damaged, schema). Any may be
+// left out, or NULL. A row is of a series' samples from from_ns on and before to_ns or, with a step_ns, of each of its
+// steps that has any: these begin at its multiples (start_ns; the first at from_ns). Chunks that an edge of the range
+// or of a step cuts, and batches, are unpacked, no others; all rows are made at once. A mean is sum / count; sum is
+// NULL when it, or that of a chunk, is beyond a double. Zeros are positive, whatever the samples' were. The last day
+// of one series by the hour:
+//   SELECT start_ns / 1000000000 AS hour, sum / count AS mean, max
+//     FROM ring_totals((unixepoch() - 86400) * 1000000000, NULL, 3600000000000) WHERE name = 'rtt_ms'
+//
 // A query sees one state of the database, as any SELECT does, and like any keeps the WAL from being emptied until it
-// is at its end, or reset. It holds some 2^18 samples at a time.
+// is at its end, or reset. It holds some 2^18 samples at a time, of ring_totals also the rows.
 //
 // FUNCTIONS of a tier's rows, from tier_1m on
 //   sketch_quantile(sketch, count, min, max, q)         of one row: 1 % relative error. q: 0 to 1
@@ -61,6 +73,7 @@ int add_all(sqlite3* host, char** error, const sqlite3_api_routines* api) {
   }
   using namespace ringdown::extension;
   int code = add_sample_tables(host);
+  if (code == SQLITE_OK) code = add_totals_table(host);
   if (code == SQLITE_OK) code = add_tier_functions(host);
   if (code == SQLITE_OK) code = add_sample_functions(host);
   return code;

@@ -34,6 +34,8 @@ int guarded(const Body& body, const Tell& tell) noexcept try {
 
 /// The tables ring_samples and ring_metrics.
 int add_sample_tables(sqlite3* host);
+/// The table ring_totals.
+int add_totals_table(sqlite3* host);
 /// Over rows of tiers: sketch_quantile and others.
 int add_tier_functions(sqlite3* host);
 /// Over samples: quantile and others.

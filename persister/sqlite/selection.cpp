@@ -75,6 +75,13 @@ void add_ids(Statement& rows, Ids& out) {
   rows.reset();
 }
 
+[[noreturn]] void fail(const Shape& shape, const char* parameter, sqlite3_value* value, const char* expected) {
+  constexpr std::size_t shown_max = 40;
+  const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  throw SqliteError(SQLITE_ERROR, std::string(shape.name) + ": " + parameter + " is " +
+                                      std::string(text ? text : "").substr(0, shown_max) + "; expected " + expected);
+}
+
 void make_set(Ids& ids) {
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -86,15 +93,34 @@ Chosen::Chosen(const Shape& shape, const char* plan, std::span<sqlite3_value*> v
   for (auto* value : values) {
     const auto& column = shape.columns[static_cast<std::size_t>(*plan++ - 'A')];
     const char operation = *plan++;
-    switch (column.content) {
-      case Content::time_ns:
-      case Content::timestamp: take_time(operation, value, column.content); break;
-      case Content::skip_damaged: skip_damaged_ = sqlite3_value_int64(value) != 0; break;
-      case Content::schema:
-        if (const auto* text = sqlite3_value_text(value)) schema_ = reinterpret_cast<const char*>(text);
-        break;
-      default: operation == 'I' ? take_list(column, value) : take_series(column, operation, value);
-    }
+    if (is_parameter(column.content))
+      take_parameter(shape, column.content, value);
+    else if (column.content == Content::time_ns || column.content == Content::timestamp)
+      take_time(operation, value, column.content);
+    else
+      operation == 'I' ? take_list(column, value) : take_series(column, operation, value);
+  }
+}
+
+/// One that is NULL is as if left out.
+void Chosen::take_parameter(const Shape& shape, Content content, sqlite3_value* value) {
+  const int type = sqlite3_value_numeric_type(value);
+  if (content == Content::skip_damaged) {
+    skip_damaged_ = sqlite3_value_int64(value) != 0;
+  } else if (content == Content::schema) {
+    if (const auto* text = sqlite3_value_text(value)) schema_ = reinterpret_cast<const char*>(text);
+  } else if (type == SQLITE_NULL) {
+    return;
+  } else if (content == Content::step_ns) {
+    step_ns_ = sqlite3_value_int64(value);
+    const bool is_whole = type == SQLITE_INTEGER || sqlite3_value_double(value) == static_cast<double>(step_ns_);
+    if (is_whole && step_ns_ >= 0 && type != SQLITE_TEXT && type != SQLITE_BLOB) return;
+    fail(shape, "step_ns", value, "nanoseconds, 0 (no steps) or more");
+  } else {
+    const bool is_from = content == Content::from_ns;
+    if (type == SQLITE_TEXT || type == SQLITE_BLOB)
+      fail(shape, is_from ? "from_ns" : "to_ns", value, "nanoseconds since 1970");
+    take_time(is_from ? '}' : '<', value, Content::time_ns);
   }
 }
 

@@ -19,7 +19,13 @@
 
 namespace ringdown::extension {
 
-enum class Content { time_ns, timestamp, series_id, of_series, value, state, skip_damaged, schema, nth };
+/// What a column shows. A parameter may only be compared by =, as in a call: TABLE(parameter, ...).
+enum class Content {
+  time_ns, timestamp, series_id, of_series, value, state, nth,                  // samples
+  start_ns, count, min, max, sum, first, last, first_ns, last_ns,               // totals
+  skip_damaged, schema, from_ns, to_ns, step_ns,                                // parameters
+};
+inline bool is_parameter(Content content) noexcept { return content >= Content::skip_damaged; }
 
 struct Column {
   const char* declaration;
@@ -46,6 +52,7 @@ class Chosen {
 
   bool skip_damaged() const noexcept { return skip_damaged_; }
   const std::string& schema() const noexcept { return schema_; }
+  std::int64_t step_ns() const noexcept { return step_ns_; }
   /// What to read; nothing when no sample can meet the conditions. Throws SqliteError.
   std::optional<RawReader::Selection> selection(Database& database) const;
 
@@ -59,6 +66,7 @@ class Chosen {
     const char* expression;
     std::vector<Value> values;
   };
+  void take_parameter(const Shape& shape, Content content, sqlite3_value* value);
   void take_time(char operation, sqlite3_value* value, Content content);
   void take_series(const Column& column, char operation, sqlite3_value* value);
   void take_list(const Column& column, sqlite3_value* list);
@@ -67,6 +75,7 @@ class Chosen {
 
   bool skip_damaged_ = false, none_ = false;
   std::string schema_ = "main";
+  std::int64_t step_ns_ = 0;
   std::int64_t from_ns_ = std::numeric_limits<std::int64_t>::min(),
                last_ns_ = std::numeric_limits<std::int64_t>::max();
   std::vector<Condition> conditions_;
