@@ -1,9 +1,10 @@
-// query_bench.cpp: how long questions about a day of the control loop take inside a program, as the tools and the SQLite
-// extension ask them: samples of one series or of all by RawReader, rows of a tier by SQL. Warm: asked once before.
+// query_bench.cpp: how long questions about a day of the control loop take inside a program, as the tools and the
+// SQLite extension ask them: samples of one series or of all by RawReader, what they come to by raw_totals, rows of a
+// tier by SQL. Warm: asked once before.
 #include "folder.hpp"
 #include "life.hpp"
 #include "machine.hpp"
-#include "raw_reader.hpp"
+#include "raw_totals.hpp"
 
 namespace {
 
@@ -44,9 +45,11 @@ std::pair<std::int64_t, double> ask(Database& database, const RawReader::Selecti
   return out;
 }
 
-void raw(benchmark::State& state, std::int64_t seconds, std::vector<std::uint32_t> series) {
+/// @param sealed_only  not the last minutes, which are in batches
+void raw(benchmark::State& state, std::int64_t seconds, std::vector<std::uint32_t> series, bool sealed_only) {
   Database database(Day::get().database(), Database::Access::read_only);
-  const auto selection = last(seconds, std::move(series));
+  auto selection = last(seconds, std::move(series));
+  selection.sealed_only = sealed_only;
   ask(database, selection);
   std::int64_t samples = 0;
   for (auto _ : state) {
@@ -56,6 +59,25 @@ void raw(benchmark::State& state, std::int64_t seconds, std::vector<std::uint32_
   }
   state.counters["samples"] = static_cast<double>(samples);
   state.counters["peak_MiB"] = bench::peak_mib();
+}
+
+/// Count, extremes, sum and ends. @param step_s  0: of all of it
+void totals(benchmark::State& state, std::vector<std::uint32_t> series, std::int64_t step_s, bool sealed_only) {
+  Database database(Day::get().database(), Database::Access::read_only);
+  auto selection = last(day_s, std::move(series));
+  selection.sealed_only = sealed_only;
+  std::int64_t samples = 0;
+  for (auto _ : state) {
+    samples = 0;
+    double sum = 0;
+    for (const auto& row : raw_totals(database, selection, step_s * second_ns,
+                                      [](const auto& what, auto, auto) { throw std::runtime_error(what); })) {
+      samples += row.total.count;
+      sum += row.total.sum();
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+  state.counters["samples"] = static_cast<double>(samples);
 }
 
 void tier(benchmark::State& state, const std::string& name) {
@@ -72,12 +94,18 @@ void tier(benchmark::State& state, const std::string& name) {
 }
 
 void ms(benchmark::internal::Benchmark* benchmark) { benchmark->Unit(benchmark::kMillisecond); }
-BENCHMARK_CAPTURE(raw, one_1h, 3600, {1})->Apply(ms);
-BENCHMARK_CAPTURE(raw, one_full_precision_1h, 3600, {5})->Apply(ms);
-BENCHMARK_CAPTURE(raw, one_24h, day_s, {1})->Apply(ms);
-BENCHMARK_CAPTURE(raw, one_full_precision_24h, day_s, {5})->Apply(ms);
-BENCHMARK_CAPTURE(raw, all_5min, 300, {})->Apply(ms);
-BENCHMARK_CAPTURE(raw, all_1h, 3600, {})->Apply(ms);
+BENCHMARK_CAPTURE(raw, one_1h, 3600, {1}, false)->Apply(ms);
+BENCHMARK_CAPTURE(raw, one_full_precision_1h, 3600, {5}, false)->Apply(ms);
+BENCHMARK_CAPTURE(raw, one_24h, day_s, {1}, false)->Apply(ms);
+BENCHMARK_CAPTURE(raw, one_full_precision_24h, day_s, {5}, false)->Apply(ms);
+BENCHMARK_CAPTURE(raw, all_5min, 300, {}, false)->Apply(ms);
+BENCHMARK_CAPTURE(raw, all_1h, 3600, {}, false)->Apply(ms);
+BENCHMARK_CAPTURE(raw, one_24h_sealed, day_s, {1}, true)->Apply(ms);
+BENCHMARK_CAPTURE(totals, one_24h, {1}, 0, false)->Apply(ms);
+BENCHMARK_CAPTURE(totals, one_24h_sealed, {1}, 0, true)->Apply(ms);
+BENCHMARK_CAPTURE(totals, one_24h_sealed_by_1h, {1}, 3600, true)->Apply(ms);
+BENCHMARK_CAPTURE(totals, one_24h_sealed_by_1m, {1}, 60, true)->Apply(ms);
+BENCHMARK_CAPTURE(totals, all_24h_sealed, {}, 0, true)->Apply(ms);
 BENCHMARK_CAPTURE(tier, one_24h_1m, "tier_1m")->Apply(ms);
 BENCHMARK_CAPTURE(tier, one_24h_5m, "tier_5m")->Apply(ms);
 
