@@ -41,7 +41,8 @@ TEST_CASE("many values of changing shapes come back", "[chunk]") {  // RINGDOWN_
   INFO("RINGDOWN_SEED=" << seed);
   Random random(seed);
   const auto rounds = static_cast<std::size_t>(support::rounds(1'000'000));
-  for (std::size_t done = 0; done < rounds;) {
+  std::size_t done = 0, chunks = 0;
+  for (; done < rounds; ++chunks) {
     const auto count = 1 + random() % (std::size_t{1} << random() % 17);
     Points points;
     while (points.size() < count) {  // one shape after the other
@@ -53,6 +54,7 @@ TEST_CASE("many values of changing shapes come back", "[chunk]") {  // RINGDOWN_
     REQUIRE(first_difference(points, packed(points)) == -1);
     done += count;
   }
+  WARN("RINGDOWN_SEED=" << seed << ": " << done << " values in " << chunks << " chunks came back");
 }
 
 TEST_CASE("a chunk of several parts gives back every bit", "[chunk]") {
