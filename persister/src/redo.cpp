@@ -10,7 +10,6 @@ namespace ringdown {
 namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
-constexpr std::int64_t minute_s = 60;
 constexpr int series_max = 64;                     // of a minute at a time
 
 }  // namespace
