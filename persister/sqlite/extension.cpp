@@ -27,9 +27,9 @@
 // ring_totals has three more before these: ring_totals(from_ns, to_ns, step_ns, skip_damaged, schema). Any may be
 // left out, or NULL. A row is of a series' samples from from_ns on and before to_ns or, with a step_ns, of each of its
 // steps that has any: these begin at its multiples (start_ns; the first at from_ns). Chunks that an edge of the range
-// or of a step cuts, and batches, are unpacked, no others; all rows are made at once. A mean is sum / count; sum is
-// NULL when it, or that of a chunk, is beyond a double. Zeros are positive, whatever the samples' were. The last day
-// of one series by the hour:
+// or of a step cuts, and batches, are unpacked, no others; all rows are made at once, 2^20 at most. A mean is
+// sum / count; sum is NULL when it, or that of a chunk, is beyond a double. Zeros are positive, whatever the samples'
+// were. The last day of one series by the hour:
 //   SELECT start_ns / 1000000000 AS hour, sum / count AS mean, max
 //     FROM ring_totals((unixepoch() - 86400) * 1000000000, NULL, 3600000000000) WHERE name = 'rtt_ms'
 //

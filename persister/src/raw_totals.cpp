@@ -153,6 +153,10 @@ class Gathering {
     if (step.contains(time_ns)) return step;
     step = bounds(time_ns);
     step.total = &totals_[{step.start_ns, series}];
+    if (totals_.size() > total_rows_max)
+      throw std::length_error("totals of raw samples: more than " + std::to_string(total_rows_max) +
+                              " rows, one for each series and step; ask for a longer step, fewer series or a "
+                              "shorter range");
     return step;
   }
 

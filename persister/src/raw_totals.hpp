@@ -32,11 +32,13 @@ struct TotalRow {
   Total total;
 };
 
-/// Rows of the steps and series that have samples, by time, then by series, some 150 bytes each. They are of one state
-/// of the database: this is one read transaction, and takes some microseconds for each chunk whose row is enough, and
-/// as long as RawReader for the rest.
+inline constexpr std::size_t total_rows_max = 1 << 20;
+
+/// Rows of the steps and series that have samples, by time, then by series, some 230 bytes each while they are made.
+/// They are of one state of the database: this is one read transaction, and takes some microseconds for each chunk
+/// whose row is enough, and as long as RawReader for the rest.
 /// @param step_ns  steps begin at its multiples; 0: the range is one step
-/// Throws SqliteError; std::invalid_argument when step_ns is negative.
+/// Throws SqliteError; std::invalid_argument when step_ns is negative; std::length_error beyond total_rows_max.
 std::vector<TotalRow> raw_totals(Database& database, const RawReader::Selection& selection, std::int64_t step_ns,
                                  const RawReader::OnDamage& on_damage);
 

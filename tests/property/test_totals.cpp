@@ -245,6 +245,22 @@ TEST_CASE("a row that no chunk can have is reported and left out of totals", "[t
   CHECK(all(after) == all(before) - count);
 }
 
+TEST_CASE("more rows of totals than fit are refused, with a remedy", "[totals]") {
+  tiers::wall_ns() = 1'700'000'000 * second_ns;
+  World world(tiers::some_series());
+  std::vector<ringdown::Sample> samples;
+  for (std::size_t i = 0; i <= ringdown::total_rows_max; ++i)
+    samples.push_back({tiers::wall_ns() + static_cast<std::int64_t>(i), 1, 1});
+  world.commit(samples);
+  auto database = reader_of(world);
+  const auto from_ns = samples.front().time_ns;
+  const auto fit = totals(database, {.from_ns = from_ns, .to_ns = samples.back().time_ns}, 1);
+  CHECK(fit.size() == ringdown::total_rows_max);
+  CHECK_THROWS_WITH(totals(database, {}, 1),
+                    Catch::Contains("more than 1048576 rows") && Catch::Contains("a longer step"));
+  CHECK(totals(database, {}, 2).size() <= ringdown::total_rows_max);
+}
+
 TEST_CASE("totals by step reach to both ends of time", "[totals]") {
   tiers::wall_ns() = 1'700'000'000 * second_ns;
   World world(tiers::some_series());
