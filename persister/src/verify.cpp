@@ -3,7 +3,6 @@
 #include "window.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "bar.hpp"
 #include "batch.hpp"
 #include "fold.hpp"
 #include "ring/error.hpp"
@@ -184,28 +184,6 @@ bool check_progress(Database& database, Verified::Check& out) try {
   out.find(std::string(e.what()) + "; the tiers cannot be checked");
   return false;
 }
-
-/// Draws one line again and again, when standard error is a terminal.
-class Bar {
- public:
-  void draw(const std::string& pass, double part) {
-    constexpr int width = 30;
-    const auto done = static_cast<int>(std::clamp(part, 0.0, 1.0) * width);
-    if (!is_terminal_ || (pass == pass_ && done == done_)) return;
-    pass_ = pass;
-    done_ = done;
-    fmt::print(stderr, "\r{:<20} [{:<{}}]\x1b[K", pass, std::string(static_cast<std::size_t>(done), '='),
-               width);
-  }
-  ~Bar() {
-    if (is_terminal_ && !pass_.empty()) std::fputs("\r\x1b[K", stderr);
-  }
-
- private:
-  bool is_terminal_ = ::isatty(STDERR_FILENO) != 0;
-  std::string pass_;
-  int done_ = 0;
-};
 
 }  // namespace
 
