@@ -42,12 +42,12 @@ DatabaseLock::DatabaseLock(const std::string& database) : path_(database + ".loc
 DatabaseLock::~DatabaseLock() { ::close(descriptor_); }
 void DatabaseLock::remove() const noexcept { ::unlink(path_.c_str()); }
 
-namespace {
-
-fs::path folder_of(const std::string& database) {
-  const auto folder = fs::path(database).parent_path();
-  return folder.empty() ? "." : folder;
+std::string folder_of(const std::string& file) {
+  const auto folder = fs::path(file).parent_path();
+  return folder.empty() ? "." : folder.string();
 }
+
+namespace {
 
 struct FileSystem {
   unsigned type;
@@ -79,7 +79,7 @@ void require_local_file_system(const std::string& database) {
   struct statfs found {};
   const auto folder = folder_of(database);
   if (::statfs(folder.c_str(), &found) != 0)
-    throw ring::system_error("database " + database + ": folder " + folder.string(), errno);
+    throw ring::system_error("database " + database + ": folder " + folder, errno);
   const auto type = static_cast<unsigned>(found.f_type);
   std::string known;
   for (const auto& each : local_file_systems) {
@@ -114,7 +114,7 @@ std::map<std::string, std::uint64_t> moved_aside(const std::string& database) {
       if (name.ends_with(suffix)) name.resize(name.size() - 4);
     std::error_code gone;
     const auto bytes = entry.file_size(gone);
-    out[(folder_of(database) / name).string()] += gone ? 0 : bytes;
+    out[(fs::path(folder_of(database)) / name).string()] += gone ? 0 : bytes;
   }
   return out;
 }
@@ -150,7 +150,14 @@ std::vector<pid_t> readers(const std::string& database) {
   return out;
 }
 
-std::string move_aside(const std::string& database) {
+void sync_folder_of(const std::string& file) {
+  if (const int folder = ::open(folder_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
+    ::fsync(folder);
+    ::close(folder);
+  }
+}
+
+std::string move_aside(const std::string& database, const std::string& why) {
   char time[32];
   std::tm utc{};
   const auto now_ns = ring::clock_ns(CLOCK_REALTIME);
@@ -158,15 +165,12 @@ std::string move_aside(const std::string& database) {
   ::gmtime_r(&now_s, &utc);
   const auto length = std::strftime(time, sizeof time, "%Y%m%dT%H%M%S", &utc);
   std::snprintf(time + length, sizeof time - length, ".%03dZ", static_cast<int>(now_ns / 1'000'000 % 1000));
-  const auto name = database + ".damaged-" + time;
+  const auto name = database + "." + why + "-" + time;
   // The WAL first: without its database it is no danger to the next one, which it could be the other way round.
   for (const auto* suffix : {"-wal", "-shm", ""})
     if (::rename((database + suffix).c_str(), (name + suffix).c_str()) != 0 && errno != ENOENT)
-      throw ring::system_error("move damaged database " + database + suffix + " aside", errno);
-  if (const int folder = ::open(folder_of(database).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
-  }
+      throw ring::system_error("move database " + database + suffix + " aside", errno);
+  sync_folder_of(database);
   drop_oldest(database);
   return name;
 }

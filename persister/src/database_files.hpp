@@ -36,13 +36,19 @@ void require_local_file_system(const std::string& database);
 /// Makes an empty file that the group may read, if there is none. SQLite gives its WAL the same mode.
 void create_file(const std::string& database);
 
+/// Where a file is; "." for one without a folder in its name.
+std::string folder_of(const std::string& file);
+
 /// Damaged databases that are kept, newest first: at most this many, and all but the newest at most this large.
 inline constexpr std::size_t aside_max = 3;
 inline constexpr std::uint64_t aside_bytes_max = std::uint64_t{1} << 30;
 
-/// Renames the database, its -wal and its -shm to `<database>.damaged-<UTC time>` and deletes the oldest such files beyond
+/// Renames the database, its -wal and its -shm to `<database>.<why>-<UTC time>`, and deletes the oldest damaged ones beyond
 /// the limits. Nobody may have it open. @return the new name
-std::string move_aside(const std::string& database);
+std::string move_aside(const std::string& database, const std::string& why = "damaged");
+
+/// Waits until the disk has the entries of the file's folder as they are now.
+void sync_folder_of(const std::string& file);
 
 /// Other processes that read the database in a transaction now, as far as /proc/locks shows them.
 std::vector<pid_t> readers(const std::string& database);

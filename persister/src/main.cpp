@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 
+#include "backup.hpp"
 #include "check_config.hpp"
 #include "config.hpp"
 #include "loop.hpp"
@@ -28,11 +29,13 @@ Examples:
   ring-persister --config /etc/ringdown/persister.toml
   ring-persister check-config /etc/ringdown/persister.toml      say what is wrong with it, or what it means
   ring-persister verify --db metrics.db                        prove that no sample was lost or counted twice
+  ring-persister backup --db metrics.db --to /backup/metrics.db   copy it, beside a running persister as well
 
 Every option is an environment variable as well: RINGDOWN_COMMIT_MS=250. It overrides the configuration, and the command
 line overrides it. SIGHUP reloads the configuration: what is in it holds at once, but for another database.
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.
+Of backup: 0 done, 1 not done, 2 wrong usage.
 Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.)";
 
 /// The settings of a configuration that was changed. Throws ConfigError.
@@ -162,6 +165,19 @@ void add_settings(CLI::App& app, ringdown::Settings& settings) {
   app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
 }
 
+/// What a command has that copies a database.
+void add_copy_options(CLI::App& app, ringdown::CopyOptions& copy) {
+  constexpr std::int64_t mib = 1 << 20;
+  app.add_option_function<std::int64_t>("--wal-mib", [&](std::int64_t n) { copy.wal_bytes_max = static_cast<std::uint64_t>(n * mib); },
+                                        "Give up once the source's WAL has grown by so much, since it cannot be emptied "
+                                        "during the copy")
+      ->default_str(std::to_string(copy.wal_bytes_max / mib))->check(CLI::Range(1, 1 << 20));
+  app.add_option_function<std::int64_t>("--mib-per-second", [&](std::int64_t n) { copy.bytes_per_second = static_cast<std::uint64_t>(n * mib); },
+                                        "Copy more slowly than it goes; the WAL cannot be emptied for longer")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_flag("!--no-verify", copy.verify, "Only PRAGMA quick_check of the copy, not what ring-persister verify does");
+}
+
 /// What check-config prints.
 std::string checked_config(const std::string& file, const std::string& series) {
   const auto settings = ringdown::load_config(file);
@@ -194,8 +210,17 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return settings;
   };
+  ringdown::BackupCommand backup_command;
+  auto& backup = *app.add_subcommand("backup", "Copies a database and checks the copy");
+  backup.add_option("--db", backup_command.from, "The database; a persister may be writing it")->required()->type_name("FILE");
+  backup.add_option("--to", backup_command.to, "The backup")->required()->type_name("FILE");
+  backup.add_flag("--replace", backup_command.replace, "Take the place of a backup of that name, once the new one is whole");
+  backup.add_flag("--json", backup_command.json, "What was copied, as JSON");
+  backup.add_flag("--quiet", backup_command.quiet, "Say nothing when all is well");
+  add_copy_options(backup, backup_command.copy);
   try {
     app.parse(argc, argv);
+    if (backup) return ringdown::backup_command(backup_command);
     if (verify) return ringdown::verify_command(verified, json, quiet);
     if (check) {
       std::fputs(checked_config(checked, series).c_str(), stdout);

@@ -198,6 +198,21 @@ Snapshot::~Snapshot() {
     }
 }
 
+void PageCopy::Finish::operator()(sqlite3_backup* backup) const noexcept { sqlite3_backup_finish(backup); }
+
+PageCopy::PageCopy(Database& from, Database& to)
+    : what_("copy database " + from.path() + " to " + to.path()),
+      backup_(sqlite3_backup_init(to.handle_.get(), "main", from.handle_.get(), "main")) {
+  if (!backup_) to.fail(sqlite3_errcode(to.handle_.get()), "begin the copy of " + from.path());
+}
+bool PageCopy::step(int pages) {
+  const int code = sqlite3_backup_step(backup_.get(), pages);
+  if (code != SQLITE_OK && code != SQLITE_DONE) throw SqliteError(code, what_ + ": " + sqlite3_errstr(code));
+  return code == SQLITE_OK;
+}
+int PageCopy::pages() const noexcept { return sqlite3_backup_pagecount(backup_.get()); }
+int PageCopy::left() const noexcept { return sqlite3_backup_remaining(backup_.get()); }
+
 Transaction::Transaction(Database& database) : database_(database) { database_.prepared("BEGIN IMMEDIATE").run(); }
 Transaction::~Transaction() {
   if (!database_.in_transaction()) return;

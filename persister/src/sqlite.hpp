@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 struct sqlite3;
+struct sqlite3_backup;
 struct sqlite3_stmt;
 struct sqlite3_value;
 
@@ -97,6 +98,7 @@ class Database {
 
  private:
   friend class Statement;
+  friend class PageCopy;
   [[noreturn]] void fail(int code, const std::string& step) const;
   std::string in_schema(std::string_view sql) const;
   struct Close {
@@ -124,6 +126,25 @@ class Snapshot {
  private:
   Database& database_;
   bool begun_;
+};
+
+/// Makes `to`, an empty database that nobody else has open, what `from` is within its Snapshot, page by page. Without one
+/// every commit of another connection would begin the copy anew.
+class PageCopy {
+ public:
+  PageCopy(Database& from, Database& to);
+  /// Copies so many pages. @return whether there are more
+  bool step(int pages);
+  /// After a step: all there are, and those not copied yet.
+  int pages() const noexcept;
+  int left() const noexcept;
+
+ private:
+  struct Finish {
+    void operator()(sqlite3_backup* backup) const noexcept;
+  };
+  std::string what_;
+  std::unique_ptr<sqlite3_backup, Finish> backup_;
 };
 
 /// BEGIN IMMEDIATE ... COMMIT; rolled back unless commit() was reached.

@@ -187,7 +187,7 @@ bool check_progress(Database& database, Verified::Check& out) try {
 
 }  // namespace
 
-void require_ours(Database& database) {
+void require_ours(Database& database, Older older) {
   const auto application = database.query_integer("PRAGMA application_id");
   const auto version = database.query_integer("PRAGMA user_version");
   if (application != schema::application_id)
@@ -195,7 +195,7 @@ void require_ours(Database& database) {
         ring::Failure::foreign,
         fmt::format("database {}: application_id {}, expected {}: no persister made it; check --db",
                     database.path(), application, schema::application_id));
-  if (version != schema::version)
+  if (version > schema::version || (version < schema::version && older == Older::refused))
     throw ring::Error(
         ring::Failure::bad_version,
         fmt::format("database {}: schema version {}, this program reads {}; {}", database.path(), version,

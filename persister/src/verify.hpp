@@ -39,8 +39,9 @@ struct Verified {
 /// Told how far a pass is, 0 to 1.
 using Told = std::function<void(const std::string& pass, double part)>;
 
-/// Throws ring::Error with a remedy unless it is a database of ours, of this program's schema version.
-void require_ours(Database& database);
+/// Throws ring::Error with a remedy unless it is a database of ours, of this program's schema version (or an older one).
+enum class Older { refused, taken };
+void require_ours(Database& database, Older older = Older::refused);
 
 /// Throws SqliteError when the database cannot be read, ring::Error when it is none of ours.
 Verified verify(Database& database, const Told& told);
