@@ -15,6 +15,7 @@
 #include "check_config.hpp"
 #include "config.hpp"
 #include "loop.hpp"
+#include "restore.hpp"
 #include "service.hpp"
 #include "setting.hpp"
 #include "verify.hpp"
@@ -30,12 +31,13 @@ Examples:
   ring-persister check-config /etc/ringdown/persister.toml      say what is wrong with it, or what it means
   ring-persister verify --db metrics.db                        prove that no sample was lost or counted twice
   ring-persister backup --db metrics.db --to /backup/metrics.db   copy it, beside a running persister as well
+  ring-persister restore --from /backup/metrics.db --db metrics.db
 
 Every option is an environment variable as well: RINGDOWN_COMMIT_MS=250. It overrides the configuration, and the command
 line overrides it. SIGHUP reloads the configuration: what is in it holds at once, but for another database.
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.
-Of backup: 0 done, 1 not done, 2 wrong usage.
+Of backup and restore: 0 done, 1 not done, 2 wrong usage.
 Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.)";
 
 /// The settings of a configuration that was changed. Throws ConfigError.
@@ -165,7 +167,7 @@ void add_settings(CLI::App& app, ringdown::Settings& settings) {
   app.add_flag("--until-idle", settings.until_idle, "Drain what is there, finish all rollups, exit");
 }
 
-/// What a command has that copies a database.
+/// What both commands have that copy a database.
 void add_copy_options(CLI::App& app, ringdown::CopyOptions& copy) {
   constexpr std::int64_t mib = 1 << 20;
   app.add_option_function<std::int64_t>("--wal-mib", [&](std::int64_t n) { copy.wal_bytes_max = static_cast<std::uint64_t>(n * mib); },
@@ -218,9 +220,17 @@ int main(int argc, char** argv) {
   backup.add_flag("--json", backup_command.json, "What was copied, as JSON");
   backup.add_flag("--quiet", backup_command.quiet, "Say nothing when all is well");
   add_copy_options(backup, backup_command.copy);
+  ringdown::RestoreCommand restore_command;
+  auto& restore = *app.add_subcommand("restore", "Puts a copy of a backup in a database's place; no persister may be using it");
+  restore.add_option("--from", restore_command.from, "The backup")->required()->type_name("FILE");
+  restore.add_option("--db", restore_command.database, "The database; what is there is moved aside")->required()->type_name("FILE");
+  restore.add_flag("--any-file-system", restore_command.any_file_system, "Also on a file system that is not known to be local");
+  restore.add_flag("--quiet", restore_command.quiet, "Say nothing when all is well");
+  add_copy_options(restore, restore_command.copy);
   try {
     app.parse(argc, argv);
     if (backup) return ringdown::backup_command(backup_command);
+    if (restore) return ringdown::restore_command(restore_command);
     if (verify) return ringdown::verify_command(verified, json, quiet);
     if (check) {
       std::fputs(checked_config(checked, series).c_str(), stdout);

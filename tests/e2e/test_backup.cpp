@@ -1,4 +1,4 @@
-// ring-persister backup, from the outside.
+// ring-persister backup and restore, from the outside.
 #include <catch2/catch.hpp>
 #include <signal.h>
 #include <sys/stat.h>
@@ -56,6 +56,14 @@ struct Fixture {
     std::vector<std::string> words{RING_PERSISTER_PATH, "backup", "--db", database, "--to", to};
     words.insert(words.end(), more.begin(), more.end());
     return support::run(words);
+  }
+  support::Run restore() const { return support::run({RING_PERSISTER_PATH, "restore", "--from", to, "--db", database}); }
+  std::string aside() const {
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (const auto name = entry.path().string(); name.find(".replaced-") != name.npos && !name.ends_with("-wal") &&
+                                                   !name.ends_with("-shm"))
+        return name;
+    return {};
   }
 };
 
@@ -136,6 +144,42 @@ TEST_CASE("a backup killed beside a persister leaves no target, and the next one
   CHECK(persister.wait() == 0);
 }
 
+TEST_CASE("what was pushed after the backup that is restored is counted as skipped, and all goes on from there",
+          "[backup]") {
+  Fixture f;
+  auto persister = f.start();
+  f.push(2000);
+  f.wait_stored(persister);
+  REQUIRE(f.backup({"--quiet"}).output.empty());
+  f.push(3000);
+  f.wait_stored(persister);
+  persister.kill();  // its WAL stays
+  f.push(500);       // and is in the ring at the restore
+  ::chmod(f.database.c_str(), 0660);
+
+  const auto run = f.restore();
+  INFO(run.output);
+  REQUIRE(run.status == 0);
+  CHECK_THAT(run.output, Contains("m.db is now what") && Contains("what was there is"));
+  CHECK(!fs::exists(f.database + "-wal"));
+  CHECK(fs::status(f.database).permissions() == fs::perms(0660));
+  CHECK(prefix(f.database) == 2000);
+  CHECK(prefix(f.aside()) == 5000);
+
+  persister = f.start();
+  f.push(700);
+  f.wait_stored(persister);
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  const auto skipped = support::query(f.database, "SELECT sum(count) FROM losses WHERE reason = 'skipped'");
+  const auto values = support::stored_values(f.database)["a"];
+  CHECK(skipped == 3000);
+  CHECK(static_cast<std::int64_t>(values.size()) + skipped == f.accepted);
+  for (std::size_t i = 0; i < values.size(); ++i) REQUIRE(values[i] == static_cast<double>(i < 2000 ? i : i + 3000));
+  CHECK(support::query(f.database, "SELECT sum(stored) + sum(lost) FROM cursors") == f.accepted);
+  CHECK(support::run({RING_PERSISTER_PATH, "verify", "--db", f.database, "--quiet"}).status == 0);
+}
+
 TEST_CASE("a backup is refused with a reason where it would harm or be of no use", "[backup]") {
   Fixture f;
   f.store(100);
@@ -204,4 +248,96 @@ TEST_CASE("a database of an older schema is copied, and only verify is left out"
   const auto run = f.backup();
   CHECK(run.status == 0);
   CHECK_THAT(run.output, Contains("quick_check ok"));
+}
+
+TEST_CASE("a restore is refused with a reason, and what is there stays", "[backup]") {
+  Fixture f;
+  f.store(100);
+  REQUIRE(f.backup().status == 0);
+  f.store(100);
+  const auto refused = [&](const std::string& why) {
+    const auto run = f.restore();
+    CHECK(run.status == 1);
+    CHECK_THAT(run.output, Contains(why));
+    CHECK(f.aside().empty());
+    CHECK(!fs::exists(f.database + ".partial"));
+  };
+  SECTION("a persister writes to the database") {
+    auto persister = f.start();
+    f.push(1);
+    f.wait_stored(persister);
+    refused("pid " + std::to_string(persister.pid()));
+    f.push(1);
+    f.wait_stored(persister);
+    persister.signal(SIGTERM);
+    CHECK(persister.wait() == 0);
+    CHECK(prefix(f.database) == 202);
+  }
+  SECTION("another program has the database open") {
+    ringdown::Database reader(f.database, ringdown::Database::Access::read_only);
+    CHECK(reader.query_integer("SELECT count(*) > 0 FROM batches") == 1);
+    refused("another program has it open");
+    CHECK(prefix(f.database) == 200);
+  }
+  SECTION("the database's name is a link") {
+    const auto file = f.database;
+    f.database = f.folder / "link.db";
+    fs::create_symlink(file, f.database);
+    refused("it is a symbolic link to " + file);
+  }
+  SECTION("a damaged backup") {
+    std::fstream file(f.to, std::ios::in | std::ios::out | std::ios::binary);
+    for (std::streamoff page = 2; page < 12; ++page) {
+      file.seekp(page * 4096);
+      file << std::string(4096, 'Z');
+    }
+    file.close();
+    refused("b.db");
+    CHECK(prefix(f.database) == 200);
+  }
+  SECTION("a backup of a newer schema") {
+    set(f.to, "user_version = 99");
+    refused("upgrade ring-persister");
+    CHECK(prefix(f.database) == 200);
+  }
+  SECTION("another program's database is there") {
+    set(f.database, "application_id = 7");
+    refused("belongs to another program");
+  }
+  SECTION("the backup is the database") {
+    f.to = f.database;
+    refused("it is the backup itself");
+  }
+  SECTION("there is no backup") {
+    f.to = f.folder / "none.db";
+    refused("none.db");
+  }
+  SECTION("there is no folder for it") {
+    f.database = f.folder / "none" / "m.db";
+    refused("there is no folder");
+  }
+}
+
+TEST_CASE("a backup is restored where no database was, and over a damaged one", "[backup]") {
+  Fixture f;
+  f.store(100);
+  REQUIRE(f.backup().status == 0);
+  SECTION("where none was") {
+    f.database = f.folder / "other.db";
+    const auto run = f.restore();
+    INFO(run.output);
+    CHECK(run.status == 0);
+    CHECK(fs::status(f.database).permissions() == fs::perms(0640));
+    CHECK(f.aside().empty());
+  }
+  SECTION("over a damaged one") {
+    std::ofstream(f.database, std::ios::trunc) << std::string(10'000, 'x');
+    const auto run = f.restore();
+    INFO(run.output);
+    CHECK(run.status == 0);
+    CHECK(support::read_file(f.aside()) == std::string(10'000, 'x'));
+  }
+  CHECK(prefix(f.database) == 100);
+  f.store(50);
+  CHECK(support::query(f.database, "SELECT sum(stored) + sum(lost) FROM cursors") == f.accepted);
 }
