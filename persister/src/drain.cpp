@@ -138,14 +138,18 @@ bool Drain::drain(Batch& batch, std::size_t samples_max) {
   }
   if (truncated_) return true;
   taken_ = 0;
-  bool all_empty = true;
-  for (auto left = lanes_.size(); left > 0; --left) {
-    if (batch.samples.size() >= samples_max) return false;
-    const auto i = turn_;
-    turn_ = (turn_ + 1) % consumer_.lanes();
-    if (consumer_.used(i)) all_empty &= drain_lane(i, batch);
+  for (auto& lane : lanes_) lane.taken = 0;
+  for (bool all_empty = false; !all_empty;) {
+    all_empty = true;
+    for (auto left = lanes_.size(); left > 0; --left) {
+      if (batch.samples.size() >= samples_max) return false;
+      const auto i = turn_;
+      turn_ = (turn_ + 1) % consumer_.lanes();
+      if (consumer_.used(i)) all_empty &= drain_lane(i, batch);
+    }
+    if (taken_ > consumer_.segment().geometry().lane_records) return all_empty;  // of an endless stream, a commit's worth
   }
-  return all_empty;
+  return true;
 }
 
 bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
@@ -178,7 +182,7 @@ bool Drain::drain_lane(std::uint32_t index, Batch& batch) {
     empty = !pass_gap(lane, view, batch);
   }
   if (lane.cursor.next_seq != before) lane.changed = true;
-  lane.taken = lane.cursor.next_seq - before;
+  lane.taken += lane.cursor.next_seq - before;
   taken_ = std::max(taken_, lane.taken);
   return empty || lane.quarantined;
 }

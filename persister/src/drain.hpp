@@ -81,7 +81,7 @@ class Drain {
     std::uint64_t uncounted = 0;        // control records seen that it does not count yet
     bool controls_known = true;         // whether ledger.controls has all up to the cursor
     std::uint64_t released = 0;         // last sequence
-    std::uint64_t taken = 0;            // records, in its last turn
+    std::uint64_t taken = 0;            // records, in the last drain()
     std::size_t loss_rows = 0;          // in the present batch
     std::array<std::size_t, 16> loss_row{};  // by reason: the last one's place in the batch
     bool changed = false;

@@ -16,6 +16,7 @@ constexpr double lane_pressure = 0.5;             // a lane this full is committ
 constexpr double lane_round = 0.25;               // of a lane: what a round should find at most
 constexpr std::chrono::milliseconds round_min{1};
 constexpr std::chrono::microseconds slice_min{500};  // of maintenance, a round, however full the lanes are
+constexpr int checkpoint_patience = 8;            // times checkpoint_pages, and it does not wait any more
 constexpr std::int64_t clock_step_ns = 100'000'000;  // within a round: more than any slewing
 
 }  // namespace
@@ -119,8 +120,8 @@ std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   if (end_ != End::done) return now;
   tell(now);
   const bool everything = settings_.until_idle && all_drained && batch_.empty();
-  const bool more = maintain(now, next, everything);
-  checkpoint_if_due(now);
+  const bool more = maintain(now, all_drained ? next : now, everything);
+  checkpoint_if_due(now, next);
   follow_rings(now);
   look_for_damage();
   tell_own(now);
@@ -208,10 +209,12 @@ void Loop::leave_database() {
 }
 
 /// Slices until their share of the time before the next drain is used up, or a lane is half full; a short one at least.
+/// The checkpoint of what they write belongs to that time.
 /// @return whether there may be more to do now
 bool Loop::maintain(Clock::time_point now, Clock::time_point next, bool everything) {
   const auto share = settings_.until_idle ? 1.0 : maintenance_.share(now);
-  const auto until = now + std::chrono::duration_cast<Clock::duration>((next - now) * share);
+  const auto until =
+      std::min(now + std::chrono::duration_cast<Clock::duration>((next - now) * share), next - checkpoint_took_);
   for (;;) {
     const auto began = Clock::now();
     const Budget budget{std::min(began + settings_.slice, std::max(until, began + slice_min))};
@@ -251,17 +254,28 @@ void Loop::watch_clock() {
   }
 }
 
-void Loop::checkpoint_if_due(Clock::time_point now) {
+/// A checkpoint cannot be cut: it waits for a round that has time for it, but not for long.
+void Loop::checkpoint_if_due(Clock::time_point now, Clock::time_point next) {
   try {
     if (trouble_.empty()) store_.sync_if_due(now);
-    if (store_.database().wal_pages() >= settings_.checkpoint_pages)
-      watch_wal(now, checkpointing_.time([&] { return store_.database().checkpoint_passive(); }));
+    const auto pages = store_.database().wal_pages();
+    const bool fits = Clock::now() + checkpoint_took_ <= next;
+    if (pages >= settings_.checkpoint_pages * (fits ? 1 : checkpoint_patience))
+      checkpoint(now);
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());
     else if (trouble_.empty())
       spdlog::error("{}; tried again after the next commit", e.what());
   }
+}
+
+void Loop::checkpoint(Clock::time_point now) {
+  const auto from = Clock::now();
+  watch_wal(now, store_.database().checkpoint_passive());
+  const auto took = Clock::now() - from;
+  checkpointing_.add(took);
+  checkpoint_took_ = std::max(took, checkpoint_took_ * 7 / 8);
 }
 
 /// The WAL cannot be emptied while somebody reads what is behind its pages.

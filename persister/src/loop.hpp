@@ -80,7 +80,8 @@ class Loop {
   bool maintain_slice(Clock::time_point now, Budget budget, bool everything);
   bool is_pressed() const;
   void watch_clock();
-  void checkpoint_if_due(Clock::time_point now);
+  void checkpoint_if_due(Clock::time_point now, Clock::time_point next);
+  void checkpoint(Clock::time_point now);
   void watch_wal(Clock::time_point now, int left_pages);
   void look_for_damage();
   void give_up_damaged(const std::string& what);
@@ -111,6 +112,7 @@ class Loop {
   std::optional<Clock::time_point> wal_stuck_since_;  // when a reader was first seen to hold it back
   bool wal_told_ = false;
   std::uint64_t committed_ = 0;
+  Clock::duration checkpoint_took_{};  // of late: what the next one may take
   Timing draining_, committing_, checkpointing_;
   double high_water_ = 0;          // the fullest lane since it was last told, 0 to 1
   Clock::time_point committed_at_{};  // when a commit, or the look for one, last succeeded

@@ -20,11 +20,11 @@ std::int64_t set_clock_ns() {
 }
 
 struct Fixture {
-  Fixture() {
+  explicit Fixture(std::uint32_t lane_records = 1024) {
     settings.rings = {support::unique_ring()};
     settings.database = folder / "m.db";
     settings.store.wall_ns = &set_clock_ns;
-    settings.geometry = {.lanes = 2, .lane_records = 1024, .arena_bytes = 4096};
+    settings.geometry = {.lanes = 2, .lane_records = lane_records, .arena_bytes = 4096};
     producer.emplace(settings.rings.front(), ring::Options{.geometry = settings.geometry});
     series = producer->gauge("g");
     loop.emplace(settings);
@@ -60,6 +60,15 @@ TEST_CASE("the next round comes before a lane that fills quickly is half full", 
   CHECK(pause > 1ms);
   CHECK(pause < 50ms);  // at this rate, a quarter
   CHECK(f.pause_after(0) == 100ms);
+}
+
+TEST_CASE("a round takes all that a lane holds, and the next comes in time", "[loop]") {
+  Fixture f(1 << 16);
+  f.pause_after(0);
+  CHECK(f.pause_after(15'000) > 99ms);  // several turns of drain() in each other lane's way
+  CHECK(f.pause_after(0) == 100ms);
+  f.loop->hand_over();
+  CHECK(ring::words::load(ring::Segment::inspect(f.settings.rings.front()).lane(0).header->tail) == f.producer->sequence());
 }
 
 TEST_CASE("a clock that is set is recorded, one that goes on is not", "[loop]") {
