@@ -47,6 +47,7 @@ void check_equal(const Settings& a, const Settings& b) {
   }
   CHECK(a.store.any_file_system == b.store.any_file_system);
   CHECK(a.maintenance_share_max == b.maintenance_share_max);
+  CHECK(a.listen == b.listen);
   CHECK(a.store.rules.tiers() == b.store.rules.tiers());
   CHECK(a.store.rules.rules() == b.store.rules.rules());
 }
@@ -160,6 +161,21 @@ TEST_CASE("flags, the path and the share are checked for their type and range", 
   for (const auto* bad : {"0.0", "1.1", "nan", "-inf", "\"0.5\""})
     CHECK_THAT(refusal(std::string("maintenance_share_max = ") + bad),
                Contains("expected a number from 0.01 to 1.0"));
+}
+
+TEST_CASE("the page of its own metrics has an address and a port, and metrics to show", "[config]") {
+  for (const auto* good : {"127.0.0.1:9747", "[::1]:1", "localhost:65535", "0.0.0.0:80"})
+    CHECK(parse("[exposition]\nlisten = \"" + std::string(good) + '"').listen == good);
+  for (const auto* bad : {"", "9747", ":9747", "localhost", "localhost:", "localhost:0", "localhost:65536", "localhost:-1",
+                          "localhost:97x", "localhost: 97", "::1:9747", "[]:9747"}) {
+    INFO(bad);
+    CHECK_THAT(refusal("[exposition]\nlisten = \"" + std::string(bad) + '"'),
+               Contains("a.toml:2:10: exposition.listen: found") && Contains("expected an address and a port from 1 to 65535"));
+  }
+  CHECK_THAT(refusal("[exposition]\nlisten = 9747"), Contains("exposition.listen: found 9747"));
+  CHECK_THAT(refusal("[exposition]\nlist = \"a:1\""), Contains("exposition.list: unknown key; did you mean listen"));
+  CHECK_THAT(refusal("own_metrics_s = 0\n[exposition]\nlisten = \"a:1\""),
+             Contains("expected nothing beside own_metrics_s = 0; remove one of the two"));
 }
 
 TEST_CASE("tiers get ages, and three of them can be off; without 5m there is no 1h", "[config]") {
