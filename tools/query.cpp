@@ -15,6 +15,7 @@
 #include "nearest.hpp"
 #include "query_output.hpp"
 #include "query_read.hpp"
+#include "query_step.hpp"
 #include "query_time.hpp"
 #include "ring/error.hpp"
 #include "ring/ownership.hpp"
@@ -38,6 +39,7 @@ Examples:
   ring-query --db plant.db 'rtt_ms{wan="spectrum"}' --last 1h30m --step 1m
   ring-query --db plant.db '{direction=~"down.*"}' link_state --from '2026-11-24 10:00' --to now-5m
   ring-query --db plant.db rtt_ms --last 7d --format csv > rtt.csv
+  ring-query --db plant.db rtt_ms --last 1y --step auto       as fine as 1,000 rows allow
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
 
 SELECTOR is written as in Prometheus: a name, matchers in braces (= != =~ !~, regular expressions match the whole
@@ -48,6 +50,8 @@ The range has --from in it and --to not; of a tier, the buckets that overlap it.
 --step raw gives the samples up to the last commit, in the order of commits and sorted by time within each. 1s, 1m,
 5m and 1h give the rollups: count, min, mean (of gauges), max, first, last and sum, of buckets that are over (1s
 follows the samples by up to 10 seconds). A row with count 0 has the state that held on.
+auto takes, of raw, 1m, 5m and 1h, those that reach back to the range's start (or as far as any does), and of them the finest
+that has at most --points rows a series in the range; it tells which on stderr.
 --format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
 digit of a number. json is one object per line (JSON lines). No rows are no output.
 
@@ -61,6 +65,7 @@ struct Options {
   std::string step = "raw";
   std::string format = "table";
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
+  std::int64_t points = 1000;
 };
 
 void check_file(const std::string& path) {
@@ -165,7 +170,7 @@ void explain_absence(const Query& query, const std::string& step) {
                                   : "nothing yet"));
 }
 
-int run(const Options& options) {
+int run(Options options) {
   const std::vector<Selector> selectors(options.selectors.begin(), options.selectors.end());
   Query query;
   query.range = range_of(options);
@@ -174,6 +179,10 @@ int run(const Options& options) {
   check_file(options.database);
   Database database(options.database, Database::Access::read_only);
   check_database(database);
+  if (options.step == "auto") {
+    options.step = ringdown::choose_step(database, query.range, options.points);
+    complain("--step auto: " + options.step);
+  }
   const auto source =
       ringdown::make_source(database, options.step);  // first: what it finds has no later series
   for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
@@ -213,9 +222,13 @@ int main(int argc, char** argv) {
   app.add_option("--to", options.to, "Up to this time, which is not included (default: to the end)")
       ->type_name("TIME")
       ->excludes(last);
-  app.add_option("--step", options.step, "raw, 1s, 1m, 5m or 1h")
+  app.add_option("--step", options.step, "raw, 1s, 1m, 5m, 1h or auto")
       ->capture_default_str()
-      ->check(CLI::IsMember({"raw", "1s", "1m", "5m", "1h"}));
+      ->check(CLI::IsMember({"raw", "1s", "1m", "5m", "1h", "auto"}));
+  app.add_option("--points", options.points, "With --step auto: rows a series that are wanted at most")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000'000));
   app.add_option("--format", options.format, "table, csv or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "csv", "json"}));
