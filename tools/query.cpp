@@ -16,6 +16,7 @@
 #include "query_output.hpp"
 #include "query_read.hpp"
 #include "query_step.hpp"
+#include "query_summary.hpp"
 #include "query_time.hpp"
 #include "ring/error.hpp"
 #include "ring/ownership.hpp"
@@ -40,6 +41,7 @@ Examples:
   ring-query --db plant.db '{direction=~"down.*"}' link_state --from '2026-11-24 10:00' --to now-5m
   ring-query --db plant.db rtt_ms --last 7d --format csv > rtt.csv
   ring-query --db plant.db rtt_ms --last 1y --step auto       as fine as 1,000 rows allow
+  ring-query --db plant.db --last 7d --summary                what each series was like
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
 
 SELECTOR is written as in Prometheus: a name, matchers in braces (= != =~ !~, regular expressions match the whole
@@ -52,6 +54,8 @@ The range has --from in it and --to not; of a tier, the buckets that overlap it.
 follows the samples by up to 10 seconds). A row with count 0 has the state that held on.
 auto takes, of raw, 1m, 5m and 1h, those that reach back to the range's start (or as far as any does), and of them the finest
 that has at most --points rows a series in the range; it tells which on stderr.
+--summary: count, min, p50, p95, p99 (within 1 %), max and mean of gauges, what counters grew and how much a second, how much
+of the time each state had; from the step that auto takes, or from --step. Of a tier, whole buckets.
 --format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
 digit of a number. json is one object per line (JSON lines). No rows are no output.
 
@@ -66,6 +70,7 @@ struct Options {
   std::string format = "table";
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   std::int64_t points = 1000;
+  bool summary = false;
 };
 
 void check_file(const std::string& path) {
@@ -191,7 +196,10 @@ int run(Options options) {
 
   const auto writer = ringdown::make_writer(options.format);
   try {
-    source->read(query, *writer);
+    if (options.summary)
+      ringdown::write_summaries(database, options.step, query, *writer);
+    else
+      source->read(query, *writer);
   } catch (const ringdown::SqliteError& e) {
     complain(e.what());
     query.failed = true;
@@ -225,6 +233,7 @@ int main(int argc, char** argv) {
   app.add_option("--step", options.step, "raw, 1s, 1m, 5m, 1h or auto")
       ->capture_default_str()
       ->check(CLI::IsMember({"raw", "1s", "1m", "5m", "1h", "auto"}));
+  app.add_flag("--summary", options.summary, "One row a series: count, quantiles, mean; growth of counters, shares of states");
   app.add_option("--points", options.points, "With --step auto: rows a series that are wanted at most")
       ->type_name("N")
       ->capture_default_str()
@@ -237,6 +246,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000'000'000));
   try {
     app.parse(argc, argv);
+    if (options.summary && app.count("--step") == 0) options.step = "auto";
+    if (options.summary && options.step == "1s") throw CLI::ValidationError("--summary", "tier 1s has no quantiles; use --step raw, 1m, 5m, 1h or auto");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }

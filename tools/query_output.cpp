@@ -40,6 +40,18 @@ std::string number_or(const std::optional<double>& value, const char* otherwise)
   return value ? number(*value) : otherwise;
 }
 
+/// Whether there is a mean of it, and quantiles.
+bool has_values(const Series& series, const Summary& s) { return series.definition.kind == ring::Kind::gauge && s.row.count > 0; }
+
+/// Within the least and the greatest, which a sketch does not know.
+double quantile_of(const Summary& s, double q) { return std::clamp(s.row.sketch.quantile(q), s.row.min, s.row.max); }
+
+std::string state_name(const Series& series, double state) {
+  if (state != state) return "other";
+  const auto name = series.state(state);
+  return name.empty() ? number(state) : std::string(name);
+}
+
 std::optional<double> sum(const Bucket& bucket) {
   return bucket.has_sum ? std::optional(bucket.sum) : std::nullopt;
 }
@@ -92,6 +104,16 @@ class TableWriter : public Writer {
          number_or(sum(b), "-")});
   }
 
+  void summary(const Series& series, const Summary& s) override {
+    if (widths_.empty()) begin({"SERIES", "SHARES OR GROWTH", "COUNT", "MIN", "P50", "P95", "P99", "MAX", "MEAN", "LAST"});
+    const bool is_gauge = has_values(series, s);
+    const auto quantile = [&](double q) { return is_gauge ? fmt::format("{:.6g}", quantile_of(s, q)) : "-"; };
+    const auto of_gauge = [&](double value) { return is_gauge ? fmt::format("{:.6g}", value) : "-"; };
+    add({name(series), growth_or_shares(series, s), std::to_string(s.row.count), of_gauge(s.row.min), quantile(0.5),
+         quantile(0.95), quantile(0.99), of_gauge(s.row.max), of_gauge(s.row.sum / static_cast<double>(s.row.count)),
+         state_or_number(series, s.row.last)});
+  }
+
   void finish() override {
     print();
     Writer::finish();
@@ -109,6 +131,16 @@ class TableWriter : public Writer {
   static std::string state_or_number(const Series& series, double value) {
     const auto state = series.state(value);
     return state.empty() ? number(value) : fmt::format("{} {}", number(value), state);
+  }
+  static std::string growth_or_shares(const Series& series, const Summary& s) {
+    if (series.definition.kind == ring::Kind::counter)
+      return fmt::format("+{:.6g}, {:.4g}/s", s.row.increase, s.seconds() > 0 ? s.row.increase / s.seconds() : 0);
+    double all_ns = 0;
+    for (const auto& state : s.row.states) all_ns += static_cast<double>(state.ns);
+    std::string out;
+    for (const auto& [state, ns] : s.row.states)
+      if (ns > 0) out += fmt::format("{}{} {:.4g} %", out.empty() ? "" : ", ", state_name(series, state), 100 * static_cast<double>(ns) / all_ns);
+    return out;
   }
   static std::size_t width(const std::string& text) {
     return static_cast<std::size_t>(
@@ -170,6 +202,29 @@ class CsvWriter : public Writer {
                             quoted(series.labels), b.count, number(b.min), number_or(mean(series, b), ""),
                             number(b.max), number(b.first), number(b.last), number_or(sum(b), ""),
                             quoted(series.state(b.last))));
+  }
+
+  void summary(const Series& series, const Summary& s) override {
+    header("from_s,name,labels,to_s,count,min,p50,p95,p99,max,mean,increase,last,last_state,states\n");
+    const auto kind = series.definition.kind;
+    put_seconds(s.from_ns);
+    line_ += fields(series);
+    put_seconds(s.to_ns);
+    line_ += fmt::format(",{}", s.row.count);
+    const auto put = [&](bool is_there, double value) { line_ += "," + (is_there ? number(value) : std::string()); };
+    const bool is_gauge = has_values(series, s);
+    put(is_gauge, s.row.min);
+    for (const double q : {0.5, 0.95, 0.99}) put(is_gauge, is_gauge ? quantile_of(s, q) : 0);
+    put(is_gauge, s.row.max);
+    put(is_gauge, s.row.sum / static_cast<double>(s.row.count));
+    put(kind == ring::Kind::counter, s.row.increase);
+    put(true, s.row.last);
+    line_ += "," + quoted(series.state(s.row.last)) + ",";
+    std::string states;
+    for (const auto& [state, ns] : s.row.states)
+      states += fmt::format("{}{}={:.9f}", states.empty() ? "" : ";", state_name(series, state), static_cast<double>(ns) / 1e9);
+    output_.put(line_ + quoted(states) + "\n");
+    line_.clear();
   }
 
  private:
@@ -235,6 +290,27 @@ class JsonWriter : public Writer {
     row["last"] = b.last;
     row["sum"] = or_null(sum(b));
     put_state(row, "last_state", series, b.last);
+    print(row);
+  }
+
+  void summary(const Series& series, const Summary& s) override {
+    auto& row = row_of(series, "from_ns", s.from_ns);
+    row["to_ns"] = s.to_ns;
+    row["count"] = s.row.count;
+    row["last"] = s.row.last;
+    put_state(row, "last_state", series, s.row.last);
+    if (has_values(series, s)) {
+      row["min"] = s.row.min;
+      for (const auto& [name, q] : {std::pair{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}}) row[name] = quantile_of(s, q);
+      row["max"] = s.row.max;
+      row["mean"] = s.row.sum / static_cast<double>(s.row.count);
+    } else if (series.definition.kind == ring::Kind::counter) {
+      row["increase"] = s.row.increase;
+      row["rate_per_s"] = s.seconds() > 0 ? Json(s.row.increase / s.seconds()) : Json();
+    } else if (series.definition.kind == ring::Kind::state) {
+      row["state_ns"] = Json::object();
+      for (const auto& [state, ns] : s.row.states) row["state_ns"][state_name(series, state)] = ns;
+    }
     print(row);
   }
 

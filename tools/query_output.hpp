@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "rollup.hpp"
 
 namespace ringdown {
 
@@ -31,6 +32,14 @@ struct Bucket {
   bool has_sum = true;  // no: it went beyond what a double can hold
 };
 
+/// What a range comes to.
+struct Summary {
+  Rollup row;                            // states: by time, the longest first
+  std::int64_t from_ns = 0, to_ns = 0;   // the part of it that has samples, of a tier buckets
+
+  double seconds() const noexcept { return static_cast<double>(to_ns - from_ns) / 1e9; }
+};
+
 /// Standard output in large writes. Throws std::system_error, for example when the disk is full.
 class Output {
  public:
@@ -50,6 +59,7 @@ class Writer {
   virtual ~Writer() = default;
   virtual void sample(const Series& series, std::int64_t time_ns, double value) = 0;
   virtual void bucket(const Series& series, const Bucket& bucket) = 0;
+  virtual void summary(const Series& series, const Summary& summary) = 0;
   /// After the last row.
   virtual void finish() { output_.flush(); }
 

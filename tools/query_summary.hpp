@@ -1,0 +1,19 @@
+// query_summary.hpp: what the samples of a range come to, a row a series.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "query_read.hpp"
+#include "rollup.hpp"
+#include "sqlite.hpp"
+
+namespace ringdown {
+
+/// Writes a summary of each series that has samples in the range, from samples or from the rows of a tier. Quantiles are within
+/// Sketch::relative_error. Throws SqliteError.
+/// @param step  raw, 1m, 5m or 1h
+void write_summaries(Database& database, const std::string& step, Query& query, Writer& writer);
+
+}  // namespace ringdown
