@@ -42,6 +42,7 @@ Examples:
   ring-query --db plant.db rtt_ms --last 7d --format csv > rtt.csv
   ring-query --db plant.db rtt_ms --last 1y --step auto       as fine as 1,000 rows allow
   ring-query --db plant.db --last 7d --summary                what each series was like
+  ring-query --db plant.db rtt_ms --last 24h --format plot    drawn in the terminal
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
 
 SELECTOR is written as in Prometheus: a name, matchers in braces (= != =~ !~, regular expressions match the whole
@@ -57,7 +58,8 @@ that has at most --points rows a series in the range; it tells which on stderr.
 --summary: count, min, p50, p95, p99 (within 1 %), max and mean of gauges, what counters grew and how much a second, how much
 of the time each state had; from the step that auto takes, or from --step. Of a tier, whole buckets.
 --format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
-digit of a number. json is one object per line (JSON lines). No rows are no output.
+digit of a number. json is one object per line (JSON lines). plot draws each series, from the step that auto takes or from
+--step, with everything between the least and the greatest value of a column, so that no spike is lost. No rows are no output.
 
 Exit status: 0 shown, also when there is no data in the range; 1 failed, a damaged batch was left out, or a
 selector matches no series; 2 wrong usage or selector.)";
@@ -238,15 +240,17 @@ int main(int argc, char** argv) {
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000'000));
-  app.add_option("--format", options.format, "table, csv or json")
+  app.add_option("--format", options.format, "table, csv, json or plot")
       ->capture_default_str()
-      ->check(CLI::IsMember({"table", "csv", "json"}));
+      ->check(CLI::IsMember({"table", "csv", "json", "plot"}));
   app.add_option("--limit", options.limit, "Stop after the first N rows (default: none)")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000'000));
   try {
     app.parse(argc, argv);
-    if (options.summary && app.count("--step") == 0) options.step = "auto";
+    const bool is_plot = options.format == "plot";
+    if ((options.summary || is_plot) && app.count("--step") == 0) options.step = "auto";
+    if (options.summary && is_plot) throw CLI::ValidationError("--summary", "has no plot; use --format table, csv or json");
     if (options.summary && options.step == "1s") throw CLI::ValidationError("--summary", "tier 1s has no quantiles; use --step raw, 1m, 5m, 1h or auto");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;

@@ -1,19 +1,24 @@
 #include "query_output.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <iostream>
+#include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 #include <unordered_map>
 
 #include "cli.hpp"
+#include "query_plot.hpp"
 #include "query_time.hpp"
 #include "store.hpp"
 
@@ -342,9 +347,61 @@ class JsonWriter : public Writer {
   std::unordered_map<std::uint32_t, Json> rows_;
 };
 
+/// One plot a series. Keeps all rows in memory: see --step auto.
+class PlotWriter : public Writer {
+ public:
+  void sample(const Series& series, std::int64_t time_ns, double value) override { take(series, {time_ns, value, value}); }
+  void bucket(const Series& series, const Bucket& b) override {
+    take(series, {std::clamp<std::int64_t>(b.start_s, -9'223'372'036, 9'223'372'036) * 1'000'000'000, b.min, b.max});
+  }
+  void summary(const Series&, const Summary&) override {}
+  void finish() override {
+    constexpr std::size_t height = 8;
+    for (const auto& [id, drawn] : drawn_) {
+      const auto& unit = drawn.series->definition.unit;
+      output_.put(drawn.series->definition.name + drawn.series->labels + (unit.empty() ? "" : " [" + unit + "]") + "\n");
+      for (const auto& line : plot(drawn.points, gap_ns(drawn.points), columns(), height)) output_.put(line + "\n");
+    }
+    Writer::finish();
+  }
+
+ private:
+  struct Drawn {
+    const Series* series = nullptr;
+    std::vector<PlotPoint> points;
+  };
+  void take(const Series& series, const PlotPoint& point) {
+    auto& drawn = drawn_[series.id];
+    drawn.series = &series;
+    drawn.points.push_back(point);
+  }
+  /// Five times what mostly lies between two points.
+  static std::int64_t gap_ns(const std::vector<PlotPoint>& points) {
+    if (points.size() < 2) return 0;
+    std::vector<std::uint64_t> steps;
+    for (std::size_t i = 1; i < points.size(); ++i)
+      steps.push_back(static_cast<std::uint64_t>(points[i].time_ns) - static_cast<std::uint64_t>(points[i - 1].time_ns));
+    std::nth_element(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 2), steps.end());
+    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max() / 5;
+    return static_cast<std::int64_t>(std::min(steps[steps.size() / 2], most)) * 5;
+  }
+  /// Of the terminal, of COLUMNS, or 100.
+  static std::size_t columns() {
+    constexpr std::size_t least = 30, most = 1000;
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return std::clamp<std::size_t>(size.ws_col, least, most);
+    const char* const text = std::getenv("COLUMNS");
+    const auto given = text ? std::strtoul(text, nullptr, 10) : 0;
+    return given > 0 ? std::clamp<std::size_t>(given, least, most) : 100;
+  }
+
+  std::map<std::uint32_t, Drawn> drawn_;  // by series
+};
+
 }  // namespace
 
 std::unique_ptr<Writer> make_writer(std::string_view format) {
+  if (format == "plot") return std::make_unique<PlotWriter>();
   if (format == "csv") return std::make_unique<CsvWriter>();
   if (format == "json") return std::make_unique<JsonWriter>();
   return std::make_unique<TableWriter>();

@@ -67,7 +67,7 @@ class Writer {
   Output output_;
 };
 
-/// `format` is table, csv or json. A header comes with the first row, so that no rows are no output.
+/// `format` is table, csv, json or plot. A header comes with the first row, so that no rows are no output.
 std::unique_ptr<Writer> make_writer(std::string_view format);
 
 }  // namespace ringdown
