@@ -7,6 +7,7 @@ packages=(
   libsystemd-dev libcpp-httplib-dev prometheus-cpp-dev
   catch2 libbenchmark-dev python3                             # tests and benchmarks
   sqlite3                                                     # to look into a database
+  groff-base                                                  # to check the manual pages
 )
 
 missing_packages() {
