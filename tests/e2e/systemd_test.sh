@@ -19,40 +19,22 @@ if [[ -e /usr/bin/ring-persister || -e /etc/ringdown ]]; then
   exit 77
 fi
 
-unit=ring-persister state=/var/lib/ringdown database=/var/lib/ringdown/ringdown.db ring=/dev/shm/ringdown-plant
-run=/run/ringdown-test drop_in=/run/systemd/system/ring-persister.service.d
-producer="" since=""
+bin=$build/bin run=/run/ringdown-test drop_in=/run/systemd/system/ring-persister.service.d
+# shellcheck source=tests/e2e/service.sh
+source "$here/service.sh"
+producer_environment=("RING_LIBRARY=$run/libring_c.so.1")
 trap clean_up EXIT
 
 clean_up() {
-  [[ -z $producer ]] || kill "$producer" 2>/dev/null || true
+  kill_producer
   systemctl stop $unit 2>/dev/null || true
   if mountpoint -q $state; then umount $state; fi
   rm -rf /usr/bin/ring-persister /etc/ringdown /run/systemd/system/$unit.service $drop_in /run/sysusers.d/ringdown.conf \
     $state $run $ring
   systemctl daemon-reload
-  userdel ringdown-producer 2>/dev/null || true
-  userdel ringdown 2>/dev/null || true
-  groupdel ringdown 2>/dev/null || true
+  remove_users
 }
-fail() {
-  printf 'FAILED: %s\n' "$*"
-  journalctl -u $unit -n 30 --no-pager || true
-  exit 1
-}
-# until_true SECONDS COMMAND...: fails when it does not come true.
-until_true() {
-  local seconds=$1 end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || fail "not within $seconds s: $*"
-    sleep 0.02
-  done
-}
-journal_tells() { journalctl -u $unit --no-pager -o cat --since "@$since" | grep -qE -- "$1"; }
 status_tells() { systemctl show -p StatusText --value $unit | grep -qE -- "$1"; }
-pid() { systemctl show -p MainPID --value $unit; }
-has_started_since() { [[ $(pid) != "$1" && $(pid) != 0 ]] && systemctl is-active -q $unit; }
 
 install_unit() {
   install -m 755 "$build/bin/ring-persister" /usr/bin/ring-persister
@@ -61,9 +43,8 @@ install_unit() {
   install -D -m 644 "$packaging/ringdown.sysusers" /run/sysusers.d/ringdown.conf
   install -D -m 644 /dev/stdin $drop_in/test.conf <<<$'[Service]\nRestartSec=50ms\nWatchdogSec=3\nTimeoutStopSec=5'
   systemd-sysusers
-  useradd --system --no-create-home --groups ringdown ringdown-producer
-  install -d -o ringdown-producer $run
-  cp "$here/systemd_producer.py" "$here/../../libring/python/ringdown.py" "$build/lib/libring_c.so.1" $run/
+  make_producer_user
+  cp "$here/../../libring/python/ringdown.py" "$build/lib/libring_c.so.1" $run/
   systemctl daemon-reload
 }
 # part TITLE: another part, with an empty database and no ring.
@@ -74,38 +55,6 @@ part() {
   rm -rf ${state:?}/* $ring
   install -m 644 "$packaging/persister.toml" /etc/ringdown/persister.toml
 }
-# A producer of another user, of the group; `umask` as an administrator would set it for its unit.
-start_producer() {
-  rm -f $run/accepted
-  (
-    umask 0007
-    exec setpriv --reuid ringdown-producer --regid ringdown --clear-groups \
-      env RING_LIBRARY=$run/libring_c.so.1 PYTHONDONTWRITEBYTECODE=1 python3 $run/systemd_producer.py plant $run/accepted
-  ) &
-  producer=$!
-  until_true 10 test -s $run/accepted
-}
-pushed_more() { (($(cat $run/accepted) > $1 + 4000)); }
-push_a_while() { until_true 20 pushed_more "$(cat $run/accepted)"; }
-stop_producer() {
-  kill -TERM "$producer"
-  wait "$producer" || fail "the producer was disturbed: exit $?"
-  producer=""
-}
-# Every sample that the ring took is stored once, in its order.
-account() {
-  stop_producer
-  systemctl is-active -q $unit || fail "the persister does not run"
-  systemctl stop $unit
-  "$build/bin/ring-query" --db $database seq --from 0 --format csv >$run/stored.csv
-  awk -F, 'NR > 1 && $4 != NR - 2 { print "row " NR - 2 ": " $0; exit 1 }' $run/stored.csv || fail "a sample is missing or double"
-  local stored
-  stored=$(($(wc -l <$run/stored.csv) - 1))
-  ((stored == $(cat $run/accepted))) || fail "stored $stored of $(cat $run/accepted)"
-  "$build/bin/ring-persister" verify --db $database --quiet || fail "verify"
-  echo "  stored all of $stored samples"
-}
-
 start_and_ready() {
   part "READY when it drains, as its own user, with a producer of another user of the group"
   systemctl start $unit
@@ -113,8 +62,7 @@ start_and_ready() {
   [[ $(ps -o user= -p "$(pid)") == ringdown ]] || fail "user"
   start_producer
   until_true 15 status_tells "[0-9]{4} samples/s"
-  setpriv --reuid ringdown-producer --regid ringdown --clear-groups \
-    python3 -c "import sqlite3; print(' ', sqlite3.connect('file:$database?mode=ro', uri=True).execute('SELECT count(*) FROM series').fetchone()[0], 'series, read by a member of the group')" ||
+  as_producer /usr/bin/python3 -c "import sqlite3; print(' ', sqlite3.connect('file:$database?mode=ro', uri=True).execute('SELECT count(*) FROM series').fetchone()[0], 'series, read by a member of the group')" ||
     fail "a member of the group reads the database"
   journalctl -u $unit --since "@$since" -o json --no-pager | grep -q '"RINGDOWN_DATABASE":"/var/lib/ringdown/ringdown.db"' ||
     fail "fields in the journal"
