@@ -199,7 +199,7 @@ void Fold::take_column(std::int64_t batch, std::int64_t future_from_ns, const Ba
   for (const auto& point : points_) {
     const bool future = point.time_ns >= future_from_ns;
     if (before_done && (point.time_ns < frontier_ns || future)) continue;  // folded already
-    if (!open || point.time_ns < open->bucket_ns || point.time_ns - open->bucket_ns >= tier_.width_ns() ||
+    if (!open || point.time_ns < open->bucket_ns || point.time_ns >= plus(open->bucket_ns, tier_.width_ns()) ||
         future != open->future)
       open = &row(column.series, bucket_start(point.time_ns, tier_.width_ns()), future, batch);
     late_ += point.time_ns < frontier_ns;
@@ -226,7 +226,7 @@ Fold::Row& Fold::row(std::uint32_t series, std::int64_t bucket_ns, bool future, 
   std::optional<Point> earlier;
   if (tier_.has_detail() && rule.ordered() && !future) earlier = before(rule, at(latest_, series), bucket_ns);
   const auto made = rows.insert(
-      known, Row{Accumulator(kind, earlier, bucket_ns, bucket_ns + tier_.width_ns()), bucket_ns, batch, future});
+      known, Row{Accumulator(kind, earlier, bucket_ns, plus(bucket_ns, tier_.width_ns())), bucket_ns, batch, future});
   ++row_count_;
   longest_ = std::max(longest_, rows.size());
   return *made;
@@ -235,7 +235,7 @@ Fold::Row& Fold::row(std::uint32_t series, std::int64_t bucket_ns, bool future, 
 /// The sample before a bucket, or before further samples of it, unless it is too long ago.
 std::optional<Point> Fold::before(const SeriesRule& rule, const std::optional<Point>& latest,
                                   std::int64_t bucket_ns) const {
-  if (!latest || latest->time_ns >= bucket_ns + tier_.width_ns() || plus(latest->time_ns, rule.hold_ns) < bucket_ns)
+  if (!latest || latest->time_ns >= plus(bucket_ns, tier_.width_ns()) || plus(latest->time_ns, rule.hold_ns) < bucket_ns)
     return {};
   return latest;
 }
@@ -328,7 +328,7 @@ void Fold::write_series(std::uint32_t series) {
     for (auto& row : rows_[series]) {
       if (!is_over(row)) continue;
       if (ordered && rule.carries && !row.future) carry(series, carried_to_ns, row.bucket_ns);
-      if (!row.future) carried_to_ns = row.bucket_ns + tier_.width_ns();
+      if (!row.future) carried_to_ns = plus(row.bucket_ns, tier_.width_ns());
       write_row(series, row);
     }
     drop_over(rows_[series]);
@@ -384,7 +384,7 @@ void Fold::merge(std::uint32_t series, const Row& made, const Rollup& later) {
   if (!whole) database_.fail_damaged(name() + ": a row is there and is not");
   const bool ordered = tier_.has_detail() && rule.ordered();
   const bool in_order = !made.disordered && !made.future && (whole->count == 0 || later.first_ns >= whole->last_ns);
-  (in_order ? extend : extend_late)(kind, *whole, later, made.bucket_ns + tier_.width_ns());
+  (in_order ? extend : extend_late)(kind, *whole, later, plus(made.bucket_ns, tier_.width_ns()));
   tier_.replace(bucket_s, series, kind, *whole, rule.interval_ns);
   if (ordered && !in_order) mark_dirty(bucket_s, series);
 }
