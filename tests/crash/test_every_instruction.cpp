@@ -18,6 +18,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "plant.hpp"
@@ -106,18 +107,26 @@ std::vector<Kill> choose(const stepper::Trace& trace, std::mt19937_64& random) {
   return out;
 }
 
+/// Leaves those effects that the other victim has, too.
+void keep_common_effects(stepper::Trace& trace, const stepper::Trace& other) {
+  std::set<std::pair<std::uint64_t, std::uint64_t>> known;
+  for (const auto& point : other.points) known.emplace(point.address, point.visit);
+  std::erase_if(trace.effects, [&](std::size_t at) { return !known.contains({trace.points[at].address, trace.points[at].visit}); });
+}
+
 void kill_everywhere(Mode mode, const Operation& operation) {
   Plant plant(mode);
   const auto* const mode_name = mode == Mode::drop_newest ? "drop-newest" : "overwrite-oldest";
   INFO(operation.name << ", " << mode_name << ", RINGDOWN_SEED=" << plant.seed);
-  if (instrumented) {  // the sanitizer's heap grows for a trace, by a system call that later victims do not make
-    auto discarded = start(plant, operation);
-    stepper::trace(discarded, plant.lane_bytes());
-    end(plant, discarded, 0);
-  }
-  auto first = start(plant, operation);
-  const auto trace = stepper::trace(first, plant.lane_bytes());
-  end(plant, first, 0);
+  const auto traced = [&] {
+    auto victim = start(plant, operation);
+    auto trace = stepper::trace(victim, plant.lane_bytes());
+    end(plant, victim, 0);
+    return trace;
+  };
+  auto trace = traced();
+  // A sanitizer's heap makes system calls of its own, which not every victim makes.
+  if (instrumented) keep_common_effects(trace, traced());
   const auto kills = choose(trace, plant.random);
   std::size_t missed = 0, missed_effects = 0;
   for (const auto& [point, variant] : kills) {
