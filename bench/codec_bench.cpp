@@ -12,7 +12,7 @@
 #include "codec_rivals.hpp"
 #include "control_loop.hpp"
 #include "fleet.hpp"
-#include "link.hpp"
+#include "link_series.hpp"
 #include "machine.hpp"
 #include "ring/epoch.hpp"
 

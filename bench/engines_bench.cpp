@@ -342,11 +342,11 @@ void once(benchmark::internal::Benchmark* benchmark) {
 }
 constexpr std::int64_t loop_s = 4 * 3600, fleet_s = 1800;
 void control_loop(benchmark::State& state, bool with_1s) {
-  ringdown_life<bench::ControlLoop>(state, loop_s, 1 << 14, with_1s, !with_1s);
+  ringdown_life<ringdown::ControlLoop>(state, loop_s, 1 << 14, with_1s, !with_1s);
 }
-void control_loop_in(benchmark::State& state, const Engine& which) { engine<bench::ControlLoop>(state, which, loop_s, true); }
-void fleet(benchmark::State& state) { ringdown_life<bench::FleetProfile>(state, fleet_s, 1 << 16, false, false); }
-void fleet_in(benchmark::State& state, const Engine& which) { engine<bench::FleetProfile>(state, which, fleet_s, false); }
+void control_loop_in(benchmark::State& state, const Engine& which) { engine<ringdown::ControlLoop>(state, which, loop_s, true); }
+void fleet(benchmark::State& state) { ringdown_life<ringdown::FleetProfile>(state, fleet_s, 1 << 16, false, false); }
+void fleet_in(benchmark::State& state, const Engine& which) { engine<ringdown::FleetProfile>(state, which, fleet_s, false); }
 BENCHMARK_CAPTURE(control_loop, ringdown, false)->Apply(once);
 BENCHMARK_CAPTURE(control_loop, ringdown_1s, true)->Apply(once);
 BENCHMARK_CAPTURE(control_loop_in, victoria, victoria)->Apply(once);

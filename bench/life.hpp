@@ -48,10 +48,10 @@ class Life {
   };
 
   /// With the default ages.
-  Life(const std::string& database, Profile& profile, std::uint32_t lane_records, bool with_1s,
+  Life(const std::string& database, ringdown::Profile& profile, std::uint32_t lane_records, bool with_1s,
        std::vector<ringdown::Rule> series_rules = {})
       : Life(database, profile, lane_records, ringdown::Rules(default_tiers(with_1s), std::move(series_rules))) {}
-  Life(const std::string& database, Profile& profile, std::uint32_t lane_records, const ringdown::Rules& rules)
+  Life(const std::string& database, ringdown::Profile& profile, std::uint32_t lane_records, const ringdown::Rules& rules)
       : profile_(profile), geometry_{.lanes = 1, .lane_records = lane_records, .arena_bytes = 4 << 20} {
     spdlog::set_level(spdlog::level::err);
     now_ns_ = life_first_ns;
@@ -124,7 +124,7 @@ class Life {
   }
 
   static inline std::int64_t now_ns_ = 0;
-  Profile& profile_;
+  ringdown::Profile& profile_;
   ring::Geometry geometry_;
   std::string ring_ = "life-bench-" + std::to_string(::getpid());
   std::unique_ptr<ringdown::Store> store_;

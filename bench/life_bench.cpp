@@ -25,7 +25,7 @@ void once(benchmark::internal::Benchmark* benchmark) {
   benchmark->Iterations(1)->UseManualTime()->Unit(benchmark::kMillisecond);
 }
 void control_loop(benchmark::State& state, std::int64_t hours, bool with_1s) {
-  life<bench::ControlLoop>(state, hours * 3600, 1 << 14, with_1s);
+  life<ringdown::ControlLoop>(state, hours * 3600, 1 << 14, with_1s);
 }
 /// The seven series in full precision mean no more than thousandths.
 void rounded(benchmark::State& state) {
@@ -36,7 +36,7 @@ void rounded(benchmark::State& state) {
     rule.resolution = 0.001;
     rules.push_back(rule);
   }
-  life<bench::ControlLoop>(state, 4 * 3600, 1 << 14, false, rules);
+  life<ringdown::ControlLoop>(state, 4 * 3600, 1 << 14, false, rules);
 }
 /// Thirty days, verified at the end of each, with ages that are over several times in them. What is behind the first
 /// horizons does not grow, and the hours have every sample.
@@ -45,7 +45,7 @@ void month(benchmark::State& state) {
   constexpr std::int64_t day_s = 86'400;
   for (auto _ : state) {
     const bench::Folder folder;
-    bench::ControlLoop profile;
+    ringdown::ControlLoop profile;
     bench::Life life(folder.database(), profile, 1 << 14,
                      Rules(Tiers{{day_s / 4, 900, 2 * day_s, 8 * day_s, forever_s}, 0}, {}));
     const auto from = std::chrono::steady_clock::now();
@@ -71,7 +71,7 @@ void month(benchmark::State& state) {
     bench::report(state, life, folder.database());
   }
 }
-void fleet(benchmark::State& state, bool with_1s) { life<bench::FleetProfile>(state, 1800, 1 << 16, with_1s); }
+void fleet(benchmark::State& state, bool with_1s) { life<ringdown::FleetProfile>(state, 1800, 1 << 16, with_1s); }
 BENCHMARK_CAPTURE(control_loop, without_1s, 4, false)->Apply(once);
 BENCHMARK_CAPTURE(control_loop, with_1s, 4, true)->Apply(once);
 BENCHMARK_CAPTURE(control_loop, hours_31, 31, true)->Apply(once);

@@ -15,7 +15,7 @@ class Day {
   static constexpr std::int64_t seconds = day_s;
 
   Day() {
-    ControlLoop profile;
+    ringdown::ControlLoop profile;
     Life life(folder_.database(), profile, 1 << 14, false);
     life.run_open(seconds);
   }
@@ -30,7 +30,7 @@ class Day {
 };
 
 /// The control loop's series, a sample of each a second: a tier has as many rows as of 20.
-class OnceASecond : public Profile {
+class OnceASecond : public ringdown::Profile {
  public:
   OnceASecond() {
     for (const auto& series : loop_.series()) add(series.kind, series.name, series.labels);
@@ -43,7 +43,7 @@ class OnceASecond : public Profile {
   }
 
  private:
-  ControlLoop loop_;
+  ringdown::ControlLoop loop_;
 };
 
 /// A week of that.
@@ -71,7 +71,7 @@ class NaiveDay {
   static constexpr std::size_t every = 4, series = 4;  // numbers 0, 4, 8 and 12 of the profile, of one link
 
   NaiveDay() : table_(folder_.database()) {
-    ControlLoop profile;
+    ringdown::ControlLoop profile;
     const auto& known = profile.series();
     for (std::int64_t s = 0; s < day_s; ++s) {
       if (s % 60 == 0) table_.database().execute(s == 0 ? "BEGIN" : "COMMIT; BEGIN");

@@ -10,16 +10,17 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
 #include <csignal>
 #include <iostream>
 
+#include "histogram.hpp"
 #include "hostmon_cycle.hpp"
 #include "hostmon_loopback.hpp"
 #include "hostmon_proc.hpp"
+#include "losses.hpp"
 #include "ring/producer.hpp"
+#include "ring_options.hpp"
 
 namespace hostmon {
 
@@ -51,9 +52,9 @@ volatile std::sig_atomic_t stop_asked = 0;
 class Tally {
  public:
   void push(ring::Producer& producer, const Cycle& cycle) noexcept {
-    const auto before = losses(producer);
+    const auto before = ringdown::losses(producer);
     accepted_ += cycle.push(producer);
-    const auto after = losses(producer);
+    const auto after = ringdown::losses(producer);
     pushed_ += cycle.size();
     for (std::size_t r = 0; r < lost_.size(); ++r) lost_[r] += after[r] - before[r];
   }
@@ -63,54 +64,13 @@ class Tally {
   std::string reasons() const {
     std::string text;
     for (std::size_t r = 0; r < lost_.size(); ++r)
-      if (lost_[r]) text += fmt::format(" lost_{} {}", names[r], lost_[r]);
+      if (lost_[r]) text += fmt::format(" lost_{} {}", ringdown::loss_names[r], lost_[r]);
     return text;
   }
 
  private:
-  // abi::Loss
-  static constexpr std::array names{"lane_full", "non_finite", "unknown_series", "reentrant", "detached"};
-  using Losses = std::array<std::uint64_t, names.size()>;
-
-  static Losses losses(const ring::Producer& producer) noexcept {
-    Losses counts;
-    for (std::uint32_t r = 0; r < counts.size(); ++r) counts[r] = producer.lost(ring::abi::Loss{r});
-    return counts;
-  }
-
   std::uint64_t pushed_ = 0, accepted_ = 0;
-  Losses lost_{};
-};
-
-/// Counts times in buckets at most 3 % wide: quantiles of any number of them from the same 15 KiB.
-class Histogram {
- public:
-  void add(std::int64_t ns) noexcept {
-    const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0));
-    const auto shift = static_cast<std::size_t>(std::max(static_cast<int>(std::bit_width(value)) - 6, 0));
-    ++counts_[shift * 32 + (value >> shift)];
-    ++total_;
-    max_ns_ = std::max(max_ns_, ns);
-  }
-  std::uint64_t total() const noexcept { return total_; }
-  double max_us() const noexcept { return to_us(max_ns_); }
-  double quantile_us(double q) const noexcept {
-    const auto rank = static_cast<std::uint64_t>(q * static_cast<double>(total_));
-    std::uint64_t counted = 0;
-    for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket)
-      if ((counted += counts_[bucket]) > rank) return to_us(lower_ns(bucket));
-    return max_us();
-  }
-
- private:
-  static std::int64_t lower_ns(std::size_t bucket) noexcept {
-    const auto shift = bucket < 64 ? 0 : bucket / 32 - 1;
-    return static_cast<std::int64_t>((bucket - shift * 32) << shift);
-  }
-
-  std::array<std::uint64_t, 60 * 32> counts_{};
-  std::uint64_t total_ = 0;
-  std::int64_t max_ns_ = 0;
+  ringdown::Losses lost_{};
 };
 
 /// Cycles on a fixed grid of the monotonic clock: a late one shifts no other; a passed one is missed.
@@ -147,7 +107,7 @@ class Schedule {
 
   std::int64_t elapsed_ns() const noexcept { return woken_ns_ - start_ns_; }
   double late_us() const noexcept { return to_us(late_ns_); }
-  const Histogram& latenesses() const noexcept { return latenesses_; }
+  const ringdown::Histogram& latenesses() const noexcept { return latenesses_; }
 
  private:
   ring::Series lateness_, work_, missed_;
@@ -155,13 +115,11 @@ class Schedule {
   std::int64_t start_ns_ = monotonic_ns();
   std::int64_t due_ns_ = start_ns_ + period_ns_, woken_ns_ = start_ns_, late_ns_ = 0;
   std::int64_t work_ns_ = 0, missed_count_ = 0;
-  Histogram latenesses_;
+  ringdown::Histogram latenesses_;
 };
 
 struct Settings {
-  std::string ring;
-  ring::Options options;
-  std::uint32_t arena_kib = options.geometry.arena_bytes >> 10;
+  ringdown::RingOptions ring;
   std::int64_t hz = 20;
   double seconds = seconds_max;
   bool progress = false;
@@ -231,7 +189,7 @@ class Monitor {
 
   const Settings settings_;
   const bool is_terminal_ = ::isatty(STDERR_FILENO) == 1;
-  ring::Producer producer_{settings_.ring, settings_.options};
+  ring::Producer producer_{settings_.ring.ring, settings_.ring.producer()};
   Loopback loopback_{producer_, settings_.period_ns()};
   Stat stat_{producer_};
   LoadAverage load_average_{producer_};
@@ -246,21 +204,12 @@ class Monitor {
 };
 
 void add_options(CLI::App& app, Settings& settings) {
-  auto& geometry = settings.options.geometry;
   app.footer(help_footer);
-  app.add_option("--ring", settings.ring, "The ring, created if it is not there")
-      ->required()
-      ->type_name("NAME");
+  settings.ring.add_to(app);
   app.add_option("--hz", settings.hz, "Cycles a second")->capture_default_str()->check(CLI::Range(1, 1000));
   app.add_option("--seconds", settings.seconds, "End after S seconds (default: at SIGTERM or SIGINT)")
       ->type_name("S")
       ->check(CLI::Range(0.0, Settings::seconds_max));
-  app.add_option("--lanes", geometry.lanes, "Lanes of a ring that is created here")->capture_default_str();
-  app.add_option("--lane-records", geometry.lane_records, "Records a lane, a power of two")
-      ->capture_default_str();
-  app.add_option("--arena-kib", settings.arena_kib, "KiB of series definitions a lane")
-      ->capture_default_str()
-      ->check(CLI::Range(4, 65536));
   app.add_flag("--progress", settings.progress, "Show a line a second on stderr");
 }
 
@@ -282,7 +231,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  settings.options.geometry.arena_bytes = settings.arena_kib << 10;
   hostmon::set_up_process();
   try {
     hostmon::Monitor(settings).run();

@@ -11,7 +11,7 @@
 #include "link.hpp"
 #include "ring/definition.hpp"
 
-namespace bench {
+namespace ringdown {
 
 class Profile {
  public:
@@ -37,7 +37,9 @@ class Profile {
 /// Two link controllers at 20 Hz, 26 values a cycle under one time stamp, which is some 0.1 ms late.
 class ControlLoop : public Profile {
  public:
-  ControlLoop() {
+  /// The same seed gives the same values.
+  explicit ControlLoop(std::uint64_t seed = 1)
+      : links_{Link(3 * seed - 2), Link(3 * seed - 1)}, random_(3 * seed) {
     for (const auto* wan : {"a", "b"})
       for (const std::string name : Link::names) {
         const bool is_state = name.starts_with("state") || name == "congested";
@@ -58,8 +60,8 @@ class ControlLoop : public Profile {
   }
 
  private:
-  Link links_[2]{Link(1), Link(2)};
-  std::mt19937_64 random_{3};
+  Link links_[2];
+  std::mt19937_64 random_;
   std::exponential_distribution<> late_{1};
 };
 
@@ -69,7 +71,7 @@ class FleetProfile : public Profile {
  public:
   static constexpr std::size_t count = 20'000, producers = 64;
 
-  FleetProfile() : level_(count), step_(count) {
+  explicit FleetProfile(std::uint64_t seed = 1) : level_(count), step_(count), random_(seed + 3) {
     for (std::size_t i = 0; i < count; ++i) {
       const auto kind = i % 4 == 2 ? ring::Kind::counter : i % 8 == 3 ? ring::Kind::state : ring::Kind::gauge;
       add(kind, "v" + std::to_string(i), {{"host", std::to_string(i * producers / count)}});
@@ -98,7 +100,7 @@ class FleetProfile : public Profile {
     }
   }
   std::vector<std::int64_t> level_, step_;
-  std::mt19937_64 random_{4};
+  std::mt19937_64 random_;
 };
 
-}  // namespace bench
+}  // namespace ringdown
