@@ -1,4 +1,4 @@
-// query_time.hpp: the times and durations that a person hands to ring-query.
+// query_time.hpp: the times and durations that a person hands to a tool.
 #pragma once
 
 #include <cstdint>
