@@ -172,6 +172,7 @@ class Check : public Writer {
     require(value == value_of(series.id, time_ns), "every sample read is one that was committed");
   }
   void bucket(const Series&, const Bucket&) override {}
+  void summary(const Series&, const Summary&) override {}
   void finish() override {}
 };
 
