@@ -113,7 +113,7 @@ TEST_CASE("other column names, in any order, with other columns beside them", "[
   CHECK(f.csv() == "time_s,name,labels,value,state\n1764000000.000000000,load,,1.5,\n");
 }
 
-TEST_CASE("--now gives every sample the time of its push, --seconds ends by the file's times", "[replay]") {
+TEST_CASE("option --now gives every sample the time of its push, --seconds ends by the file's times", "[replay]") {
   const Fixture f;
   const auto before_ns = ring::clock_ns(CLOCK_REALTIME);
   const auto name = f.file("time_s,name,value\n100,a,1\n100.000000001,a,2\n102,a,3\n");
