@@ -147,7 +147,7 @@ bool Drain::drain(Batch& batch, std::size_t samples_max) {
       turn_ = (turn_ + 1) % consumer_.lanes();
       if (consumer_.used(i)) all_empty &= drain_lane(i, batch);
     }
-    if (taken_ > consumer_.segment().geometry().lane_records) return all_empty;  // of an endless stream, a commit's worth
+    if (taken_ > consumer_.segment().geometry().lane_records) return all_empty;  // more comes meanwhile than anybody could drain
   }
   return true;
 }

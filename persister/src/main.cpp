@@ -97,7 +97,7 @@ class Runner {
     ringdown::tell_manager("RELOADING=1");
     if (auto changed = reread_settings(settings_, reread_)) {
       loop_->hand_over();
-      loop_.reset();
+      loop_.reset();  // before the next one opens the same rings and database
       std::swap(settings_, *changed);
       try {
         start();
