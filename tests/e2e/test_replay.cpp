@@ -6,7 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "query_plant.hpp"
+#include "feed_fixture.hpp"
 #include "ring/segment.hpp"
 
 using Catch::Contains;
@@ -14,10 +14,7 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture : plant::Folder {
-  std::string ring = support::unique_ring();
-  std::string database = (path / "m.db").string();
-
+struct Fixture : plant::Feed {
   support::Run replay(std::vector<std::string> words) const {
     words.insert(words.begin(), {RING_REPLAY_PATH, "--ring", ring});
     return support::run(words);
@@ -29,18 +26,7 @@ struct Fixture : plant::Folder {
     REQUIRE(run.status == 0);
     return json::parse(run.output);
   }
-  std::string file(const std::string& text) const {
-    const auto name = (path / "in.csv").string();
-    std::ofstream(name) << text;
-    return name;
-  }
-  void store() const {
-    const auto run = support::run({RING_PERSISTER_PATH, "--ring", ring, "--db", database, "--until-idle"});
-    INFO(run.output);
-    REQUIRE(run.status == 0);
-  }
-  std::int64_t count(const std::string& sql) const { return support::query(database, sql); }
-  std::string csv() const { return plant::query(*this, {"--db", database, "--from", "0", "--format", "csv"}).out; }
+  std::string file(const std::string& text) const { return Feed::file("in.csv", text); }
   bool has_ring() const { return std::filesystem::exists("/dev/shm/ringdown-" + ring); }
 };
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-#include "query_plant.hpp"
+#include "feed_fixture.hpp"
 #include "ring/ownership.hpp"
 #include "ring/segment.hpp"
 
@@ -16,26 +16,12 @@ using Catch::Contains;
 
 namespace {
 
-struct Fixture : plant::Folder {
-  std::string ring = support::unique_ring();
-  std::string database = (path / "m.db").string();
-
+struct Fixture : plant::Feed {
   support::Run write(std::vector<std::string> words) const {
     words.insert(words.begin(), {RING_WRITE_PATH, "--ring", ring});
     return support::run(words);
   }
-  std::string file(const std::string& text) const {
-    const auto name = (path / "in.prom").string();
-    std::ofstream(name) << text;
-    return name;
-  }
-  void store() const {
-    const auto run = support::run({RING_PERSISTER_PATH, "--ring", ring, "--db", database, "--until-idle"});
-    INFO(run.output);
-    REQUIRE(run.status == 0);
-  }
-  std::int64_t count(const std::string& sql) const { return support::query(database, sql); }
-  std::string csv() const { return plant::query(*this, {"--db", database, "--from", "0", "--format", "csv"}).out; }
+  std::string file(const std::string& text) const { return Feed::file("in.prom", text); }
   std::vector<double> values(const std::string& name) const { return support::stored_values(database)[name]; }
 };
 
