@@ -366,10 +366,14 @@ void Drain::release() {
   }
 }
 
-bool Drain::finish(Batch& batch, std::size_t samples_max) {
+bool Drain::has_writers() const noexcept {
   for (std::uint32_t i = 0; i < lanes_.size(); ++i)
-    if (!lanes_[i].quarantined && ring::lock::is_held(consumer_.segment().descriptor(), i)) return false;
-  if (!drain(batch, samples_max)) return false;
+    if (!lanes_[i].quarantined && ring::lock::is_held(consumer_.segment().descriptor(), i)) return true;
+  return false;
+}
+
+bool Drain::finish(Batch& batch, std::size_t samples_max) {
+  if (has_writers() || !drain(batch, samples_max)) return false;
   return std::none_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.changed && !lane.quarantined; });
 }
 

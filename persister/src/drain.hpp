@@ -43,6 +43,7 @@ class Drain {
   double taken() const noexcept;
   /// Whether the ring was deleted or replaced; it is then drained until finish().
   bool is_current() const noexcept { return consumer_.segment().is_current(); }
+  bool has_writers() const noexcept;
   /// Drains what came before the last writer left.
   /// @return whether nobody can write to this ring any more and all of it is released
   bool finish(Batch& batch, std::size_t samples_max);

@@ -85,8 +85,19 @@ Loop::End Loop::run() {
   return End::done;
 }
 
+bool Loop::is_finishing() const {
+  return std::any_of(drains_.begin(), drains_.end(), [](const auto& d) { return !d->is_current() && d->has_writers(); });
+}
+
+void Loop::drain_and_commit(Clock::time_point end) {
+  while (Clock::now() < end) {
+    const bool all_drained = drain();
+    if (!commit(Clock::now()) || all_drained) break;
+  }
+}
+
 void Loop::hand_over() {
-  commit(Clock::now());
+  drain_and_commit(Clock::now() + stop_budget);  // a ring that the next Loop does not drain is left empty
   try {
     store_.stop();
   } catch (const SqliteError& e) {
@@ -313,10 +324,7 @@ void Loop::give_up_damaged(const std::string& what) {
 
 void Loop::stop() {
   const auto end = Clock::now() + stop_budget;
-  while (Clock::now() < end) {
-    const bool all_drained = drain();
-    if (!commit(Clock::now()) || all_drained) break;
-  }
+  drain_and_commit(end);
   while (trouble_.empty() && Clock::now() < end && maintain_slice(Clock::now(), {Clock::now() + settings_.slice}, true)) {
   }
   try {

@@ -58,7 +58,9 @@ class Loop {
   /// Runs until SIGTERM, SIGINT or SIGHUP, which the caller has blocked, or until there is nothing left to do. What is
   /// not committed at the end is still in the rings. The service manager is told how it is going.
   End run();
-  /// Commits what is drained and notes a clean end, before another Loop goes on where this one ends.
+  /// Whether a ring that was deleted has writers yet: no other Loop could open it.
+  bool is_finishing() const;
+  /// Drains once more, commits and notes a clean end, before another Loop goes on where this one ends.
   void hand_over();
   /// The end that SIGTERM makes: within stop_budget, everything is drained, committed and rolled up.
   void stop();
@@ -70,6 +72,7 @@ class Loop {
 
  private:
   bool drain();
+  void drain_and_commit(Clock::time_point end);
   Clock::time_point next_drain(Clock::time_point now);
   void open_ring(const std::string& ring);
   void follow_rings(Clock::time_point now);

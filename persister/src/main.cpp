@@ -95,20 +95,24 @@ class Runner {
   }
   void reload() {
     ringdown::tell_manager("RELOADING=1");
-    if (auto changed = reread_settings(settings_, reread_)) {
-      loop_->hand_over();
-      loop_.reset();  // before the next one opens the same rings and database
-      std::swap(settings_, *changed);
-      try {
-        start();
-        spdlog::info("the configuration is reloaded");
-      } catch (const ring::Error& e) {  // of a ring that was added
-        spdlog::error("the configuration is not reloaded, all goes on as before: {}", e.what());
-        settings_ = *changed;
-        start();
-      }
+    auto changed = reread_settings(settings_, reread_);
+    if (changed && loop_->is_finishing()) {  // nobody could open it again
+      spdlog::error("the configuration is not reloaded: a deleted ring is drained as long as somebody writes to it. "
+                    "Restart its writers (ring-inspect --list), then reload again");
+      changed.reset();
     }
-    ringdown::tell_manager("READY=1");
+    if (!changed) return ringdown::tell_manager("READY=1");
+    loop_->hand_over();
+    loop_.reset();  // before the next one, which says READY, opens the same rings and database
+    std::swap(settings_, *changed);
+    try {
+      start();
+      spdlog::info("the configuration is reloaded");
+    } catch (const ring::Error& e) {  // of a ring that was added
+      spdlog::error("the configuration is not reloaded, all goes on as before: {}", e.what());
+      settings_ = *changed;
+      start();
+    }
   }
   void move_aside() {
     constexpr std::chrono::minutes damage_interval_min{1};

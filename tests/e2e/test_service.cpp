@@ -131,6 +131,29 @@ TEST_CASE("SIGHUP reloads a changed configuration at once, and says what needs a
   CHECK(support::query(f.database, "SELECT tier_1s FROM series") == 1);  // the last configuration has no rule
 }
 
+TEST_CASE("a deleted ring that is written to yet is not left behind by SIGHUP", "[service]") {
+  Fixture f;
+  f.configure();
+  auto persister = f.start();
+  f.manager.wait_for("READY=1");
+  auto p = std::make_unique<ring::Producer>(f.ring);
+  const auto a = p->gauge("a");
+  ring::Segment::remove(f.ring);
+  persister.signal(SIGHUP);
+  f.manager.wait_for("RELOADING=1");
+  f.manager.wait_for("READY=1");
+  CHECK_THAT(f.log(), Contains("not reloaded: a deleted ring") && !Contains("configuration is reloaded"));
+  CHECK(p->push(a, 1));
+  p.reset();
+  persister.signal(SIGHUP);
+  f.manager.wait_for("RELOADING=1");
+  f.manager.wait_for("READY=1");
+  CHECK_THAT(f.log(), Contains("configuration is reloaded"));
+  persister.signal(SIGTERM);
+  CHECK(persister.wait() == 0);
+  CHECK(support::stored_values(f.database)["a"] == std::vector<double>{1});
+}
+
 TEST_CASE("SIGHUP with a wrong configuration changes nothing and says what is wrong where", "[service]") {
   Fixture f;
   f.configure();
