@@ -185,12 +185,11 @@ double parse_speed(const std::string& text) {
 void add_options(CLI::App& app, Settings& settings) {
   app.footer(examples);
   settings.ring.add_to(app);
-  auto* source = app.add_option_group("source", "What is pushed, one of");
-  auto* profile = source->add_option("--profile", settings.profile, "control-loop or fleet")
+  auto* profile = app.add_option("--profile", settings.profile, "Push a made-up workload")
                       ->check(CLI::IsMember({"control-loop", "fleet"}));
-  auto* csv =
-      source->add_option("--csv", settings.csv, "Samples as ring-query --format csv writes them")->type_name("FILE");
-  source->require_option(1);
+  auto* csv = app.add_option("--csv", settings.csv, "Push samples as ring-query --format csv writes them")
+                  ->type_name("FILE")
+                  ->excludes(profile);
   app.add_option("--columns", settings.columns,
                  "COLUMN=NAME,...: what the header calls time_s, name, labels, value, state")
       ->type_name("LIST")
@@ -223,6 +222,7 @@ int main(int argc, char** argv) {
   add_options(app, settings);
   try {
     app.parse(argc, argv);
+    if (settings.profile.empty() && settings.csv.empty()) throw CLI::RequiredError("--profile NAME or --csv FILE");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }

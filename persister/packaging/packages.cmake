@@ -66,7 +66,9 @@ dies, is upgraded or waits for a disk, no daemon notices and nothing is lost
 as long as the ring has room.
 .
 With it come ring-query and ring-inspect, which show what is in the database
-and in a ring, and ring-hostmon, which records the machine itself.")
+and in a ring; ring-hostmon, which records the machine itself; and ring-write
+and ring-replay, which fill a ring from Prometheus' text, CSV or a made-up
+workload.")
 
 set(CPACK_DEBIAN_RINGDOWN-SQLITE_PACKAGE_SUGGESTS "ringdown, sqlite3")
 set(CPACK_DEBIAN_RINGDOWN-SQLITE_PACKAGE_SECTION database)

@@ -34,7 +34,7 @@ is() {
   fi
 }
 
-for program in ring-persister ring-inspect ring-query ring-hostmon; do
+for program in ring-persister ring-inspect ring-query ring-hostmon ring-replay ring-write; do
   [[ $(complete -p $program) == "complete -F _ringdown $program" ]] ||
     { echo "FAILED: $program is not completed" && exit 1; }
 done
@@ -56,4 +56,6 @@ is "rings of a positional" "$ring" ring-inspect "test-$$-"
 is "steps" "1h 1m 1s 5m auto raw" ring-query --db plant.db --step ""
 is "nothing for a number" "" ring-hostmon --hz ""
 is "nothing for a selector" "" ring-query rtt
+is "a workload" "fleet" ring-replay --ring plant --profile f
+is "files to push" "$folder/plant.db" ring-write --ring plant "$folder/plant.d"
 exit $((failures > 0))

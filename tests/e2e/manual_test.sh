@@ -69,7 +69,7 @@ formats_without_a_warning() {
 }
 programs() {
   local tool command page=persister/man/ring-persister.1
-  for tool in ring-inspect ring-query ring-hostmon; do
+  for tool in ring-inspect ring-query ring-hostmon ring-replay ring-write; do
     options_of tools/man/$tool.1 OPTIONS $tool
     mentioned tools/man/$tool.1 $tool
   done

@@ -176,6 +176,7 @@ TEST_CASE("wrong usage of ring-replay exits 2, an unusable ring 1, and help has 
   const Fixture f;
   CHECK(f.replay({}).status == 2);
   CHECK(f.replay({"--profile", "other"}).status == 2);
+  CHECK(f.replay({"--speed", "max"}).status == 2);
   CHECK(f.replay({"--profile", "fleet", "--csv", "x"}).status == 2);
   CHECK(f.replay({"--profile", "fleet", "--columns", "value=v"}).status == 2);
   const auto speed = f.replay({"--profile", "fleet", "--speed", "fast"});

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# ringdown.bash: completion of ring-persister, ring-inspect, ring-query and ring-hostmon for bash. Options, their
-# words and the commands are what --help prints, so they are those of the program that is installed.
+# ringdown.bash: completion of ring-persister, ring-inspect, ring-query, ring-hostmon, ring-replay and ring-write
+# for bash. Options, their words and the commands are what --help prints, so they are those of the program that is installed.
 
 # _ringdown_help PROGRAM [COMMAND]: a line for each option, "--name KIND", and for each command, "command". KIND is
 # its value's: file, ring, words:A,B or other; nothing when it takes none.
@@ -65,7 +65,7 @@ _ringdown() {
     *)
       if [[ $word == -* ]]; then
         _ringdown_answer -W "$(printf '%s\n' "${!kinds[@]}" | grep -e '^--')" -- "$word"
-      elif [[ $command == check-config ]]; then
+      elif [[ $command == check-config || ${program##*/} == ring-write ]]; then
         _ringdown_files "$word"
       elif [[ ${program##*/} == ring-inspect ]]; then
         _ringdown_answer -W "$(_ringdown_rings)" -- "$word"
@@ -76,4 +76,4 @@ _ringdown() {
   esac
 }
 
-complete -F _ringdown ring-persister ring-inspect ring-query ring-hostmon
+complete -F _ringdown ring-persister ring-inspect ring-query ring-hostmon ring-replay ring-write

@@ -1,6 +1,6 @@
-#compdef ring-persister ring-inspect ring-query ring-hostmon
-# ringdown.zsh: completion of ring-persister, ring-inspect, ring-query and ring-hostmon for zsh. Options, their words,
-# their meanings and the commands are what --help prints, so they are those of the program that is installed.
+#compdef ring-persister ring-inspect ring-query ring-hostmon ring-replay ring-write
+# ringdown.zsh: completion of ring-persister, ring-inspect, ring-query, ring-hostmon, ring-replay and ring-write for
+# zsh. Options, their words, their meanings and the commands are what --help prints, so they are those of the program that is installed.
 
 _ringdown_rings() {
   local -a rings=(/dev/shm/ringdown-*(N:t))
@@ -50,6 +50,8 @@ _ringdown() {
     positional=('1: :->command' '*:: :->rest')
   elif [[ ${program:t} == ring-inspect ]]; then
     positional=('1:ring:_ringdown_rings')
+  elif [[ ${program:t} == ring-write ]]; then
+    positional=('*:file:_files')
   fi
   _arguments -C $options $positional && return
   case $state in
