@@ -1,15 +1,11 @@
 // Promise 2 once more, at chosen points: the persister is killed just before or just after a system call. Between two
 // calls nothing that outlives it changes but the ring's tails and SQLite's shared memory, which a call follows soon.
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <random>
 
+#include "at_calls.hpp"
 #include "ring/producer.hpp"
 #include "stored.hpp"
 #include "support.hpp"
@@ -21,31 +17,6 @@ constexpr int kills_default = 40;
 #else
 constexpr int kills_default = 400;
 #endif
-
-/// A life of the persister under ptrace, killed at its `stop`th stop: two a system call. @return stops that it came to
-int live_until(const std::vector<std::string>& command, int stop) {
-  const auto pid = ::fork();
-  if (pid == 0) {
-    std::vector<char*> words;
-    for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
-    words.push_back(nullptr);
-    ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // the leak check wants to trace the process itself
-    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    ::execv(words[0], words.data());
-    ::_exit(127);
-  }
-  int stops = 0, status = 0;
-  ::waitpid(pid, &status, 0);  // the exec
-  ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_EXITKILL);
-  for (; stops < stop; ++stops) {
-    if (::ptrace(PTRACE_SYSCALL, pid, nullptr, nullptr) != 0) break;
-    ::waitpid(pid, &status, 0);
-    if (!WIFSTOPPED(status)) return stops;
-  }
-  ::kill(pid, SIGKILL);
-  ::waitpid(pid, &status, 0);
-  return stops;
-}
 
 }  // namespace
 
@@ -77,13 +48,13 @@ TEST_CASE("killed at any system call of its life the persister loses and doubles
                                          "--until-idle",      "--durability", "full",        "--log-level", "error",
                                          "--maintenance-budget-ms", "1"};
   constexpr int loading = 150;  // stops before its main()
-  const int whole = live_until(command, 1'000'000);
+  const int whole = crash::live_until(command, 1'000'000);
   REQUIRE(whole > 2 * loading);
   const int kills = support::rounds(kills_default);
   constexpr int verified_every = 20;
   for (int i = 0; i < kills; ++i) {
     push();
-    live_until(command, loading + static_cast<int>(random() % static_cast<unsigned>(whole - loading)));
+    crash::live_until(command, loading + static_cast<int>(random() % static_cast<unsigned>(whole - loading)));
     if (i % verified_every == 0) verify();
   }
   push();
