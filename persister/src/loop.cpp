@@ -19,6 +19,9 @@ constexpr std::chrono::microseconds slice_min{500};  // of maintenance, a round,
 constexpr int checkpoint_patience = 8;            // times checkpoint_pages, and it does not wait any more
 constexpr std::int64_t clock_step_ns = 100'000'000;  // within a round: more than any slewing
 
+/// What is told once per change, and not each time that it is tried again.
+bool is_news(std::string& told, const std::string& what) { return std::exchange(told, what) != what; }
+
 }  // namespace
 
 Loop::Loop(const Settings& settings)
@@ -237,11 +240,13 @@ bool Loop::maintain(Clock::time_point now, Clock::time_point next, bool everythi
 bool Loop::maintain_slice(Clock::time_point now, Budget budget, bool everything) {
   if (now < maintenance_retry_) return false;
   try {
-    return maintenance_.run(everything ? Fold::everything : horizon_ns_, settings_.store.wall_ns(), now, budget);
+    const bool more = maintenance_.run(everything ? Fold::everything : horizon_ns_, settings_.store.wall_ns(), now, budget);
+    maintenance_trouble_.clear();
+    return more;
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());
-    else if (trouble_.empty())
+    else if (is_news(maintenance_trouble_, e.what()) && trouble_.empty())
       spdlog::error("{}; maintenance is tried again", e.what());
     maintenance_retry_ = now + backoff_max;
   }
@@ -276,14 +281,16 @@ void Loop::checkpoint_if_due(Clock::time_point now, Clock::time_point next) {
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());
-    else if (trouble_.empty())
-      spdlog::error("{}; tried again after the next commit", e.what());
+    else if (is_news(checkpoint_trouble_, e.what()) && trouble_.empty())
+      spdlog::error("{}; tried again after the next commits", e.what());
   }
 }
 
 void Loop::checkpoint(Clock::time_point now) {
   const auto from = Clock::now();
   watch_wal(now, store_.database().checkpoint_passive());
+  if (!checkpoint_trouble_.empty()) spdlog::info("the WAL of {} is taken into it again", settings_.database);
+  checkpoint_trouble_.clear();
   const auto took = Clock::now() - from;
   checkpointing_.add(took);
   checkpoint_took_ = std::max(took, checkpoint_took_ * 7 / 8);

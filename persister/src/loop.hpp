@@ -110,6 +110,7 @@ class Loop {
   Clock::time_point retry_at_{};
   Clock::duration backoff_{};
   std::string trouble_;  // what the last commit failed with, empty when all is well
+  std::string checkpoint_trouble_, maintenance_trouble_;
   End end_ = End::done;
   std::unique_ptr<Check> check_;  // after an unclean stop
   std::optional<Clock::time_point> wal_stuck_since_;  // when a reader was first seen to hold it back

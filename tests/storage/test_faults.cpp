@@ -3,9 +3,12 @@
 //
 // One run: a persister creates a database, commits, rolls up, checkpoints, ends, and another one goes on. The
 // Nth call of one kind fails, for every N that a run reaches.
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sqlite3.h>
 
 #include <catch2/catch.hpp>
+#include <sstream>
 #include <thread>
 
 #include "recorder.hpp"
@@ -146,4 +149,48 @@ TEST_CASE("a page that the check after an unclean stop cannot read is not taken 
     hits = disk.hits;
   }
   std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("a disk that refuses checkpoints for a while is told once, and once that it takes them again", "[storage][fault]") {
+  struct Full : storage::Watcher {
+    Full() { storage::watch(this); }
+    ~Full() override { storage::watch(nullptr); }
+    storage::Verdict before(const storage::Event& event) override {
+      if (event.call != Call::write || !event.path.ends_with("m.db") || is_over) return {};
+      ++hits;
+      return {SQLITE_FULL};
+    }
+    int hits = 0;
+    bool is_over = true;
+  };
+  std::ostringstream told;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("told", std::make_shared<spdlog::sinks::ostream_sink_mt>(told)));
+  const auto folder = support::unique_folder();
+  {
+    Full disk;
+    storage::Recorder recorder(folder / "m.db");
+    spdlog::set_level(spdlog::level::info);
+    REQUIRE(recorder.start());
+    disk.is_over = false;
+    for (int i = 0; i < 2000 && disk.hits < 10; ++i) {
+      recorder.push(10);
+      REQUIRE(recorder.round());
+    }
+    CHECK(disk.hits == 10);
+    disk.is_over = true;
+    recorder.settle();
+    recorder.check();
+  }
+  spdlog::set_default_logger(before);
+  std::filesystem::remove_all(folder);
+  const auto count = [text = told.str()](const std::string& word) {
+    int n = 0;
+    for (auto at = text.find(word); at != text.npos; at = text.find(word, at + 1)) ++n;
+    return n;
+  };
+  INFO(told.str());
+  CHECK(count("disk is full") == 1);
+  CHECK(count("taken into it again") == 1);
 }
