@@ -113,6 +113,8 @@ bool Fold::slice(std::int64_t horizon_ns, Budget& budget) {
     const bool over = horizon_ns == everything ? next_s > progress_.frontier_s || read_through_ > progress_.done
                                                : next_s - interval_s_ >= progress_.frontier_s;
     if (all_read && !over && !is_full()) return false;
+    const bool waits = next_s == progress_.frontier_s && late_ == 0 && future_ == 0;
+    if (waits && horizon_ns != everything) return false;  // full of what is beyond the horizon: of a backlog being drained
     if (budget.spent()) return true;
     begin_writing(next_s);
   }

@@ -62,6 +62,31 @@ TEST_CASE("the view metrics gives the shape that scripts query", "[fold]") {
   CHECK(rows.text(5) == "raw");
 }
 
+TEST_CASE("a backlog longer than what is held in memory waits for the horizon, and writes nothing meanwhile", "[fold]") {
+  StoreFixture f;
+  auto& database = f.store.database();
+  std::vector<Sample> samples;
+  for (std::int64_t s = 0; s < 1000; ++s) samples.push_back({(1'764'000'000 + s) * second, 1, 1});
+  f.commit(samples);
+  SeriesRules rules(database);
+  Fold fold(database, rules, "tier_1s", 1);
+  Budget budget;
+  const auto run = [&](std::int64_t horizon_s) {
+    int slices = 0;
+    while (slices < 100 && fold.run(horizon_s * second, budget)) ++slices;
+    return slices;
+  };
+  CHECK(run(1'764'000'000) <= 1);  // not all that the ring has is committed
+  CHECK(database.query_integer("SELECT count(*) FROM tier_1s") == 0);
+  const auto written = database.query_integer("SELECT total_changes()");
+  CHECK(run(1'764'000'000) == 0);
+  CHECK(database.query_integer("SELECT total_changes()") == written);
+  CHECK(run(1'764'000'500) < 100);
+  CHECK(database.query_integer("SELECT count(*) FROM tier_1s") > 400);
+  CHECK(run(1'764'002'000) < 100);
+  CHECK(database.query_integer("SELECT sum(count) FROM tier_1s") == 1000);
+}
+
 TEST_CASE("a damaged batch costs its own samples and not the rollup of the others", "[fold]") {
   StoreFixture f;
   f.commit({{1, 1, 1}});
