@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "cli.hpp"
@@ -17,6 +18,7 @@
 #include "query_read.hpp"
 #include "query_step.hpp"
 #include "query_summary.hpp"
+#include "query_window.hpp"
 #include "query_time.hpp"
 #include "ring/error.hpp"
 #include "ring/ownership.hpp"
@@ -44,6 +46,9 @@ Examples:
   ring-query --db plant.db --last 7d --summary                what each series was like
   ring-query --db plant.db rtt_ms --last 24h --format plot    drawn in the terminal
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
+  ring-query --db plant.db rtt_ms --last 7d --step 1d --show 'avg,quantile(0.99),max'
+  ring-query --db plant.db bytes_total --last 1d --step 1h --show rate --by wan
+  ring-query --db plant.db link_state --last 7d --step 1d --show 'share(DOWN)'
 
 SELECTOR is written as in Prometheus: a name, matchers in braces (= != =~ !~, regular expressions match the whole
 value), or both. Several are a union; none means every series.
@@ -55,11 +60,15 @@ The range has --from in it and --to not; of a tier, the buckets that overlap it.
 follows the samples by up to 10 seconds). A row with count 0 has the state that held on.
 auto takes, of raw, 1m, 5m and 1h, those that reach back to the range's start (or as far as any does), and of them the finest
 that has at most --points rows a series in the range; it tells which on stderr.
+--show avg,min,max,sum,count,first,last; of counters increase and rate (a second); of gauges quantile(Q); of states
+share(STATE): of the samples of each step, from 1ms to 366d. Steps of whole days begin at local midnight. Nothing where a
+function says nothing, such as the mean of a counter. --by makes one of series of a name, by the labels it names.
 --summary: count, min, p50, p95, p99 (within 1 %), max and mean of gauges, what counters grew and how much a second, how much
 of the time each state had; from the step that auto takes, or from --step. Of a tier, whole buckets.
 --format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
 digit of a number. json is one object per line (JSON lines). plot draws each series, from the step that auto takes or from
---step, with everything between the least and the greatest value of a column, so that no spike is lost. No rows are no output.
+--step, with everything between the least and the greatest value of a column, so that no spike is lost. prometheus and
+openmetrics are samples, those of a name together. No rows are no output.
 
 Exit status: 0 shown, also when there is no data in the range; 1 failed, a damaged batch was left out, or a
 selector matches no series; 2 wrong usage or selector.)";
@@ -73,7 +82,12 @@ struct Options {
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   std::int64_t points = 1000;
   bool summary = false;
+  std::string show;
+  std::vector<std::string> by;
+  bool grouped = false;
 };
+
+constexpr const char* plain_functions = "count,min,avg,max,last";  // of a step that is no tier
 
 void check_file(const std::string& path) {
   std::error_code ignored;
@@ -177,6 +191,33 @@ void explain_absence(const Query& query, const std::string& step) {
                                   : "nothing yet"));
 }
 
+bool is_by_name(const std::string& format) { return format == "prometheus" || format == "openmetrics"; }
+
+/// The samples of a name together, of one name after the other.
+void read_by_name(ringdown::Source& source, Query& query, ringdown::Writer& writer) {
+  std::map<std::string, std::vector<Series>> names;
+  for (const auto& series : query.series) names[series.definition.name].push_back(series);
+  const auto all = std::exchange(query.series, {});
+  query.every_series = false;
+  for (auto& [name, series] : names) {
+    query.series = std::move(series);
+    source.read(query, writer);
+  }
+  query.series = all;
+}
+
+std::int64_t window_step_ns(const Options& options, Database& database, const Range& range) {
+  constexpr std::int64_t second_ns = 1'000'000'000, most_ns = 366 * 86'400 * second_ns;
+  if (options.step == "auto") {
+    const auto step_ns = ringdown::choose_window_ns(database, range, options.points);
+    complain(fmt::format("--step auto: {} s", step_ns / second_ns));
+    return step_ns;
+  }
+  const auto step_ns = ringdown::parse_duration_ns(options.step);
+  if (step_ns >= second_ns / 1000 && step_ns <= most_ns) return step_ns;
+  throw ring::Error(ring::Failure::bad_argument, "--step " + options.step + ": expected 1ms to 366d");
+}
+
 int run(Options options) {
   const std::vector<Selector> selectors(options.selectors.begin(), options.selectors.end());
   Query query;
@@ -186,19 +227,29 @@ int run(Options options) {
   check_file(options.database);
   Database database(options.database, Database::Access::read_only);
   check_database(database);
-  if (options.step == "auto") {
+  ringdown::WindowOptions windows;
+  const bool is_windows = !options.show.empty();
+  if (is_windows) {
+    windows = {window_step_ns(options, database, query.range), ringdown::parse_functions(options.show), options.by, options.grouped};
+  } else if (options.step == "auto") {
     options.step = ringdown::choose_step(database, query.range, options.points);
     complain("--step auto: " + options.step);
   }
-  const auto source =
-      ringdown::make_source(database, options.step);  // first: what it finds has no later series
+  std::unique_ptr<ringdown::Source> source;
+  if (!is_windows) source = ringdown::make_source(database, options.step);  // first: what it finds has no later series
   for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
   select(selectors, query);
   if (query.series.empty() && query.failed) return 1;
 
-  const auto writer = ringdown::make_writer(options.format);
+  std::vector<std::string> columns;
+  for (const auto& function : windows.functions) columns.push_back(function.text());
+  const auto writer = ringdown::make_writer(options.format, columns);
   try {
-    if (options.summary)
+    if (is_windows)
+      ringdown::write_windows(database, windows, query, *writer);
+    else if (is_by_name(options.format))
+      read_by_name(*source, query, *writer);
+    else if (options.summary)
       ringdown::write_summaries(database, options.step, query, *writer);
     else
       source->read(query, *writer);
@@ -208,7 +259,7 @@ int run(Options options) {
   }
   writer->finish();
   if (query.more) complain(fmt::format("stopped after {} rows, there are more; raise --limit", query.rows));
-  if (query.rows == 0 && !query.failed) explain_absence(query, options.step);
+  if (query.rows == 0 && !query.failed) explain_absence(query, is_windows ? "raw" : options.step);
   return query.failed ? 1 : 0;
 }
 
@@ -232,24 +283,39 @@ int main(int argc, char** argv) {
   app.add_option("--to", options.to, "Up to this time, which is not included (default: to the end)")
       ->type_name("TIME")
       ->excludes(last);
-  app.add_option("--step", options.step, "raw, 1s, 1m, 5m, 1h or auto")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"raw", "1s", "1m", "5m", "1h", "auto"}));
+  app.add_option("--step", options.step, "raw, 1s, 1m, 5m, 1h, auto or any other duration: see --show")
+      ->type_name("TEXT:{raw,1s,1m,5m,1h,auto}")
+      ->capture_default_str();
+  app.add_option("--show", options.show, "Functions of the samples of each step, such as avg,max,quantile(0.99)")
+      ->type_name("FUNCTIONS");
+  auto* by = app.add_option("--by", options.by, "With --show: series of a name that have the same of these labels are one; - for none")
+                 ->type_name("LABELS")
+                 ->delimiter(',');
   app.add_flag("--summary", options.summary, "One row a series: count, quantiles, mean; growth of counters, shares of states");
   app.add_option("--points", options.points, "With --step auto: rows a series that are wanted at most")
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000'000));
-  app.add_option("--format", options.format, "table, csv, json or plot")
+  app.add_option("--format", options.format, "How rows are written")
       ->capture_default_str()
-      ->check(CLI::IsMember({"table", "csv", "json", "plot"}));
+      ->check(CLI::IsMember({"table", "csv", "json", "plot", "prometheus", "openmetrics"}));
   app.add_option("--limit", options.limit, "Stop after the first N rows (default: none)")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000'000));
   try {
     app.parse(argc, argv);
-    const bool is_plot = options.format == "plot";
-    if ((options.summary || is_plot) && app.count("--step") == 0) options.step = "auto";
+    const bool is_plot = options.format == "plot", is_text = is_by_name(options.format);
+    if ((options.summary || is_plot || !options.show.empty()) && app.count("--step") == 0) options.step = "auto";
+    const std::set<std::string> named{"raw", "1s", "1m", "5m", "1h", "auto"};
+    if (options.show.empty() && !options.summary && !named.contains(options.step)) options.show = plain_functions;
+    options.grouped = by->count() > 0;
+    if (options.grouped && options.show.empty()) throw CLI::ValidationError("--by", "needs --show: avg,max");
+    if (options.by == std::vector<std::string>{"-"}) options.by.clear();
+    if (!options.show.empty() && options.step == "raw") throw CLI::ValidationError("--show", "is of a step; use --step 1m or auto, and without --show for raw samples");
+    if (options.summary && !options.show.empty()) throw CLI::ValidationError("--summary", "has its own functions; use it without --show");
+    if (options.summary && !named.contains(options.step)) throw CLI::ValidationError("--summary", "is of a whole range; use --step raw, 1m, 5m, 1h or auto");
+    if (is_text && (options.summary || !options.show.empty() || options.step != "raw"))
+      throw CLI::ValidationError("--format", options.format + " has samples only; use it with --step raw, or use csv or json");
     if (options.summary && is_plot) throw CLI::ValidationError("--summary", "has no plot; use --format table, csv or json");
     if (options.summary && options.step == "1s") throw CLI::ValidationError("--summary", "tier 1s has no quantiles; use --step raw, 1m, 5m, 1h or auto");
   } catch (const CLI::ParseError& e) {

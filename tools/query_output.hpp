@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,13 +55,16 @@ class Output {
 /// A line of the program on standard error.
 void complain(const std::string& text);
 
-/// A mean is given for gauges only: that of a counter or of a state says nothing.
+/// A mean is given for gauges only: that of a counter or of a state says nothing. Rows that a form has no place for are
+/// left out.
 class Writer {
  public:
   virtual ~Writer() = default;
-  virtual void sample(const Series& series, std::int64_t time_ns, double value) = 0;
-  virtual void bucket(const Series& series, const Bucket& bucket) = 0;
-  virtual void summary(const Series& series, const Summary& summary) = 0;
+  virtual void sample(const Series&, std::int64_t /*time_ns*/, double /*value*/) {}
+  virtual void bucket(const Series&, const Bucket&) {}
+  virtual void summary(const Series&, const Summary&) {}
+  /// Of a window that begins then: the functions that the writer was made for, nothing for one that says nothing.
+  virtual void values(const Series&, std::int64_t /*time_ns*/, std::span<const std::optional<double>> /*values*/) {}
   /// After the last row.
   virtual void finish() { output_.flush(); }
 
@@ -67,7 +72,7 @@ class Writer {
   Output output_;
 };
 
-/// `format` is table, csv, json or plot. A header comes with the first row, so that no rows are no output.
-std::unique_ptr<Writer> make_writer(std::string_view format);
+/// `format` is table, csv, json, plot, prometheus or openmetrics; `columns` are the functions of windows.
+std::unique_ptr<Writer> make_writer(std::string_view format, const std::vector<std::string>& columns = {});
 
 }  // namespace ringdown

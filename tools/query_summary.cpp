@@ -41,8 +41,6 @@ class OfSamples : public Writer {
     summary.to_ns = row.last_ns = time_ns;
     if (kind == ring::Kind::gauge) row.sketch.add(value);
   }
-  void bucket(const Series&, const Bucket&) override {}
-  void summary(const Series&, const Summary&) override {}
 
   std::map<std::uint32_t, Summary> all;  // by series
 };

@@ -19,6 +19,7 @@
 
 #include "catalog.hpp"
 #include "query_read.hpp"
+#include "query_window.hpp"
 #include "redo.hpp"
 #include "store.hpp"
 #include "support.hpp"
@@ -171,8 +172,6 @@ class Check : public Writer {
   void sample(const Series& series, std::int64_t time_ns, double value) override {
     require(value == value_of(series.id, time_ns), "every sample read is one that was committed");
   }
-  void bucket(const Series&, const Bucket&) override {}
-  void summary(const Series&, const Summary&) override {}
   void finish() override {}
 };
 
@@ -194,6 +193,7 @@ class World {
     write(image);
     guarded([&] { go_on(pokes); });
     for (const char* step : {"raw", "1s", "1m"}) guarded([&] { read(step); });
+    guarded([&] { read_windows(); });
   }
 
  private:
@@ -252,6 +252,19 @@ class World {
     for (auto& row : read_series(database)) query.series.emplace_back(std::move(row));
     Check check;
     source->read(query, check);
+  }
+
+  void read_windows() const {
+    Database database(path_, Database::Access::read_only);
+    Query query;
+    query.limit = 1'000;
+    for (auto& row : read_series(database)) query.series.emplace_back(std::move(row));
+    WindowOptions options{.step_ns = 600'000'000'000,
+                          .functions = parse_functions("count,sum,rate,quantile(0.99),share(1)"),
+                          .by = {},
+                          .grouped = false};
+    Check check;
+    write_windows(database, options, query, check);
   }
 
   fs::path folder_ = support::unique_folder();

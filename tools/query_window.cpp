@@ -1,0 +1,337 @@
+#include "query_window.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <map>
+#include <optional>
+#include <span>
+
+#include "cli.hpp"
+#include "raw_reader.hpp"
+#include "series_rules.hpp"
+#include "tier_table.hpp"
+
+namespace ringdown {
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000, day_s = 86'400, day_ns = day_s * second_ns;
+constexpr std::int64_t minute_ns = 60 * second_ns;
+constexpr std::int64_t lookback_ns = hold_state_ns;  // for the sample before the first window
+
+std::int64_t floor_to(std::int64_t value, std::int64_t unit) {
+  const auto rest = value % unit;
+  return value - rest - (rest < 0 ? unit : 0);
+}
+
+std::int64_t in_ns(std::int64_t time_s) { return std::clamp<std::int64_t>(time_s, -9'223'372'036, 9'223'372'036) * second_ns; }
+
+/// Local midnight of a day, counted from 1970-01-01.
+std::int64_t midnight_ns(std::int64_t day) {
+  const std::time_t utc = day * day_s;
+  std::tm date{};
+  ::gmtime_r(&utc, &date);
+  date.tm_isdst = -1;
+  return std::int64_t{::mktime(&date)} * second_ns;
+}
+
+std::int64_t local_day(std::int64_t time_ns) {
+  const std::time_t seconds = floor_to(time_ns, second_ns) / second_ns;
+  std::tm date{};
+  ::localtime_r(&seconds, &date);
+  date.tm_hour = date.tm_min = date.tm_sec = 0;
+  return floor_to(std::int64_t{::timegm(&date)}, day_s) / day_s;
+}
+
+/// The rows of a tier, up to where it was made when this began.
+struct Level {
+  Level(Database& database, const std::string& name, std::int64_t frontier_s)
+      : table(database, name),
+        bucket_after(database, "SELECT bucket FROM " + name + " WHERE bucket >= ? AND bucket < ? ORDER BY bucket LIMIT 1"),
+        end_ns(in_ns(floor_to(frontier_s, table.width_s()))) {}
+  std::optional<std::int64_t> next(std::int64_t from_s, std::int64_t to_s) {
+    bucket_after.bind(1, from_s).bind(2, to_s);
+    const bool found = bucket_after.step();
+    const auto bucket_s = found ? bucket_after.integer(0) : 0;
+    bucket_after.reset();
+    if (!found || bucket_s < from_s) return {};
+    return bucket_s;
+  }
+
+  TierTable table;
+  Statement bucket_after;
+  std::int64_t end_ns;
+};
+
+/// From the first to the last instant that anything is known of. Times that no clock has had are cut off.
+std::optional<Range> held(Database& database) {
+  Statement ends(database, R"sql(
+    SELECT min(first), max(last), count(first) FROM (
+      SELECT min(min_ns) AS first, max(max_ns) AS last FROM windows UNION ALL
+      SELECT min(min_ns), max(max_ns) FROM batches WHERE id > (SELECT through_batch FROM sealed) UNION ALL
+      SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM tier_1m UNION ALL
+      SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM tier_5m UNION ALL
+      SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM tier_1h))sql");
+  if (!ends.step() || ends.integer(2) == 0) return {};
+  constexpr std::int64_t most_ns = 9'000'000'000 * second_ns;
+  return Range{std::clamp(ends.integer(0), -most_ns, most_ns), std::clamp(ends.integer(1), -most_ns, most_ns)};
+}
+
+/// The rows that the series of a query have in the window that is being put together.
+class Windows {
+ public:
+  Windows(Database& database, const WindowOptions& options, Query& query, Writer& writer)
+      : database_(database), rules_(database), options_(options), query_(query), writer_(writer), windows_(query.series.size()),
+        before_(query.series.size()), open_(query.series.size()) {
+    const Snapshot snapshot(database);
+    const auto frontier = [&](const char* tier) {
+      Statement row(database, "SELECT frontier FROM progress WHERE job = ?");
+      row.bind(1, tier);
+      return row.step() ? row.integer(0) : std::int64_t{-9'223'372'036};
+    };
+    for (const auto* const name : {"tier_1h", "tier_5m", "tier_1m"})
+      levels_.push_back(std::make_unique<Level>(database, name, frontier(name)));
+    query_.held = held(database);
+    make_groups();
+  }
+
+  void write() {
+    if (!query_.held || query_.series.empty()) return;
+    auto window = window_at(std::max(query_.range.from_ns, query_.held->from_ns), options_.step_ns);
+    const auto end_ns = std::min(query_.range.to_ns, query_.held->to_ns + 1);
+    while (window.begin_ns < end_ns && !query_.more) {
+      take(window);
+      const bool any = emit(window);
+      const auto next_ns = any ? window.end_ns : std::max(window.end_ns, known_from(window.end_ns));
+      if (next_ns >= end_ns) break;
+      window = window_at(next_ns, options_.step_ns);
+    }
+  }
+
+ private:
+  struct Group {
+    Series series;
+    ring::Kind kind;
+    std::optional<Rollup> row = {};
+  };
+
+  void make_groups() {
+    std::map<std::tuple<std::string, ring::Kind, std::vector<std::string>>, std::size_t> known;
+    for (const auto& series : query_.series) {
+      const auto kind = rules_.of(series.id).aggregation;
+      if (!options_.grouped) {
+        group_of_.push_back(groups_.size());
+        groups_.push_back({series, kind});
+        continue;
+      }
+      SeriesRow group{static_cast<std::uint32_t>(groups_.size()), series.definition};
+      std::erase_if(group.definition.labels, [&](const auto& label) {
+        return std::find(options_.by.begin(), options_.by.end(), label.first) == options_.by.end();
+      });
+      std::vector<std::string> values;
+      for (const auto& [key, value] : group.definition.labels) values.insert(values.end(), {key, value});
+      const auto [at, is_new] = known.try_emplace({series.definition.name, kind, values}, groups_.size());
+      group_of_.push_back(at->second);
+      if (is_new) groups_.push_back({Series(std::move(group)), kind});
+    }
+  }
+
+  void take(const Window& window) {
+    auto cursor_ns = window.begin_ns;
+    const Snapshot snapshot(database_);
+    for (const auto& level : levels_) {
+      const auto width_ns = level->table.width_ns();
+      if (window.begin_ns % width_ns != 0 || window.end_ns % width_ns != 0) continue;
+      const auto end_ns = std::min(window.end_ns, level->end_ns);
+      if (end_ns <= cursor_ns) continue;
+      take_rows(*level, cursor_ns / second_ns, end_ns / second_ns);
+      cursor_ns = end_ns;
+    }
+    if (cursor_ns < window.end_ns) take_samples(cursor_ns, window.end_ns);
+  }
+  void take_rows(Level& level, std::int64_t from_s, std::int64_t to_s) {
+    while (const auto bucket_s = level.next(from_s, to_s)) {
+      for (std::size_t i = 0; i < windows_.size(); ++i)
+        if (const auto row = level.table.find(*bucket_s, query_.series[i].id)) add(i, *row);
+      from_s = *bucket_s + 1;
+    }
+  }
+  void add(std::size_t i, const Rollup& row) {
+    if (windows_[i])
+      append(rules_.of(query_.series[i].id).aggregation, *windows_[i], row);
+    else
+      windows_[i] = row;
+  }
+
+  /// Samples of [from_ns, to_ns), of which there is no row: minute by minute, as rows would be made of them.
+  void take_samples(std::int64_t from_ns, std::int64_t to_ns) {
+    if (!reader_) begin_samples(from_ns);
+    while (from_ns < to_ns && from_ns <= query_.held->to_ns) {
+      const auto end_ns = std::min(to_ns, floor_to(from_ns, minute_ns) + minute_ns);
+      const bool any = take_piece(from_ns, end_ns);
+      const auto next_ns = any || samples_.empty() ? end_ns : samples_.front().time_ns;  // a gap may be long
+      from_ns = std::max(end_ns, floor_to(next_ns, minute_ns));
+    }
+  }
+  /// @return whether there was a sample, or one from before that held
+  bool take_piece(std::int64_t from_ns, std::int64_t to_ns) {
+    const auto end_ns = std::min(to_ns, query_.held->to_ns + 1);  // a state holds on up to the last that is known
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const auto& rule = rules_.of(query_.series[i].id);
+      if (before_[i] && before_[i]->time_ns + rule.hold_ns < from_ns) before_[i].reset();
+      if (before_[i] && rule.carries) open(i, from_ns, end_ns);
+    }
+    for (;;) {
+      for (; !samples_.empty() && samples_.front().time_ns < to_ns; samples_ = samples_.subspan(1)) {
+        const auto& sample = samples_.front();
+        const auto i = index_of(sample.series);
+        if (!i) continue;
+        if (sample.time_ns >= from_ns) {
+          if (!open_[*i]) open(*i, from_ns, end_ns);
+          open_[*i]->add({sample.time_ns, sample.value});
+        }
+        before_[*i] = Point{sample.time_ns, sample.value};
+      }
+      if (!samples_.empty()) break;
+      samples_ = reader_->next();
+      if (samples_.empty()) break;
+    }
+    bool any = false;
+    for (std::size_t i = 0; i < open_.size(); ++i)
+      if (open_[i]) {
+        add(i, std::move(*open_[i]).finish());
+        open_[i].reset();
+        any = true;
+      }
+    return any;
+  }
+  void open(std::size_t i, std::int64_t from_ns, std::int64_t end_ns) {
+    open_[i].emplace(rules_.of(query_.series[i].id).aggregation, before_[i], from_ns, end_ns);
+  }
+  /// What each series was at before its first sample is in the last of its rows, or in the minutes before.
+  void begin_samples(std::int64_t from_ns) {
+    for (std::size_t i = 0; i < before_.size(); ++i) {
+      constexpr int rows_max = 60;
+      auto& minutes = *levels_.back();
+      const auto end_s = std::min(from_ns, minutes.end_ns) / second_ns;
+      if (from_ns % minutes.table.width_ns() != 0) continue;
+      for (int k = 1; k <= rows_max && !before_[i]; ++k)
+        if (const auto row = minutes.table.find(end_s - k * minutes.table.width_s(), query_.series[i].id))
+          before_[i] = Point{row->last_ns, row->last};
+    }
+    RawReader::Selection selection{.from_ns = from_ns - lookback_ns};
+    if (!query_.every_series)
+      for (const auto& series : query_.series) selection.series.push_back(series.id);
+    reader_.emplace(database_, std::move(selection), [&](const auto& what, auto, auto) {
+      complain(fmt::format("database {}: {}; its samples are left out", database_.path(), what));
+      query_.failed = true;
+    });
+  }
+  std::optional<std::size_t> index_of(std::uint32_t id) const {
+    const auto found = std::lower_bound(query_.series.begin(), query_.series.end(), id,
+                                        [](const auto& series, auto wanted) { return series.id < wanted; });
+    if (found == query_.series.end() || found->id != id) return {};
+    return static_cast<std::size_t>(found - query_.series.begin());
+  }
+
+  /// @return whether there was anything
+  bool emit(const Window& window) {
+    for (std::size_t i = 0; i < windows_.size(); ++i) {
+      if (!windows_[i]) continue;
+      auto& group = groups_[group_of_[i]];
+      if (group.row)
+        merge(group.kind, *group.row, *windows_[i]);
+      else
+        group.row = std::move(windows_[i]);
+      windows_[i].reset();
+    }
+    const auto seconds = static_cast<double>(std::min(window.end_ns, query_.held->to_ns + 1) - window.begin_ns) / 1e9;
+    std::vector<std::optional<double>> values;
+    bool any = false;
+    for (auto& group : groups_) {
+      if (!group.row) continue;
+      any = true;
+      if (!query_.admit()) break;
+      values.clear();
+      for (const auto& function : options_.functions) values.push_back(function.of(group.kind, group.series, *group.row, seconds));
+      writer_.values(group.series, window.begin_ns, values);
+      group.row.reset();
+    }
+    return any;
+  }
+
+  /// A time up to which nothing is known from `from_ns` on: gaps may be years.
+  std::int64_t known_from(std::int64_t from_ns) {
+    auto out = query_.held->to_ns;
+    for (const auto& level : levels_)
+      if (const auto bucket_s = level->next(floor_to(from_ns, second_ns) / second_ns, level->end_ns / second_ns))
+        out = std::min(out, in_ns(*bucket_s));
+    if (!samples_.empty()) return std::min(out, samples_.front().time_ns);
+    Statement raw(database_,
+                  "SELECT min(min_ns), count(*) FROM (SELECT min_ns, max_ns FROM windows UNION ALL SELECT min_ns, max_ns FROM "
+                  "batches WHERE id > (SELECT through_batch FROM sealed)) WHERE max_ns >= ?");
+    raw.bind(1, from_ns);
+    if (raw.step() && raw.integer(1) > 0) out = std::min(out, raw.integer(0));
+    return std::max(out, from_ns);
+  }
+  /// Another series of the same time.
+  static void merge(ring::Kind kind, Rollup& whole, const Rollup& other) {
+    const auto before = whole;
+    append(kind, whole, other);
+    if (before.count == 0) return;
+    const bool is_later = other.count > 0 && other.last_ns >= before.last_ns;
+    whole.last_ns = is_later ? other.last_ns : before.last_ns;
+    whole.last = is_later ? other.last : before.last;
+    if (other.count > 0 && other.first_ns < before.first_ns) {
+      whole.first_ns = other.first_ns;
+      whole.first = other.first;
+    }
+  }
+
+  Database& database_;
+  SeriesRules rules_;
+  const WindowOptions& options_;
+  Query& query_;
+  Writer& writer_;
+  std::vector<std::unique_ptr<Level>> levels_;  // the widest first
+  std::vector<Group> groups_;
+  std::vector<std::size_t> group_of_;             // by index of the series, as all below
+  std::vector<std::optional<Rollup>> windows_;    // what is put together
+  std::vector<std::optional<Point>> before_;      // the last sample, of those taken one by one
+  std::vector<std::optional<Accumulator>> open_;
+  std::optional<RawReader> reader_;
+  std::span<const RawSample> samples_;            // read, not taken yet
+};
+
+}  // namespace
+
+Window window_at(std::int64_t time_ns, std::int64_t step_ns) {
+  if (step_ns % day_ns != 0) {
+    const auto begin_ns = floor_to(time_ns, step_ns);
+    return {begin_ns, begin_ns + step_ns};
+  }
+  const auto days = step_ns / day_ns;
+  const std::int64_t first = days % 7 == 0 ? 4 : 0;  // 1970-01-05, a Monday
+  const auto day = floor_to(local_day(time_ns) - first, days) + first;
+  return {midnight_ns(day), midnight_ns(day + days)};
+}
+
+std::int64_t choose_window_ns(Database& database, const Range& range, std::int64_t rows_max) {
+  constexpr std::array<std::int64_t, 17> steps_s{1,    2,    5,     10,    15,    30,        60,       120,     300,
+                                                 600, 1800, 3600, 10'800, 21'600, 43'200, day_s, 7 * day_s};
+  const auto known = held(database);
+  if (!known) return steps_s.back() * second_ns;
+  const auto from = static_cast<double>(std::max(range.from_ns, known->from_ns));
+  const auto to = static_cast<double>(std::min(range.to_ns, known->to_ns));
+  for (const auto step_s : steps_s)
+    if ((to - from) / 1e9 / static_cast<double>(step_s) <= static_cast<double>(rows_max)) return step_s * second_ns;
+  return steps_s.back() * second_ns;
+}
+
+void write_windows(Database& database, const WindowOptions& options, Query& query, Writer& writer) {
+  Windows(database, options, query, writer).write();
+}
+
+}  // namespace ringdown
