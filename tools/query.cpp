@@ -14,6 +14,7 @@
 
 #include "cli.hpp"
 #include "nearest.hpp"
+#include "query_chart.hpp"
 #include "query_output.hpp"
 #include "query_read.hpp"
 #include "query_step.hpp"
@@ -45,6 +46,7 @@ Examples:
   ring-query --db plant.db rtt_ms --last 1y --step auto       as fine as 1,000 rows allow
   ring-query --db plant.db --last 7d --summary                what each series was like
   ring-query --db plant.db rtt_ms --last 24h --format plot    drawn in the terminal
+  ring-query --db plant.db rtt_ms --last 24h --plot-file rtt.svg
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
   ring-query --db plant.db rtt_ms --last 7d --step 1d --show 'avg,quantile(0.99),max'
   ring-query --db plant.db bytes_total --last 1d --step 1h --show rate --by wan
@@ -69,6 +71,7 @@ of the time each state had; from the step that auto takes, or from --step. Of a 
 digit of a number. json is one object per line (JSON lines). plot draws each series, from the step that auto takes or from
 --step, with everything between the least and the greatest value of a column, so that no spike is lost. prometheus and
 openmetrics are samples, those of a name together. No rows are no output.
+--plot-file draws a chart for a report, .svg or .png, with a panel a unit.
 
 Exit status: 0 shown, also when there is no data in the range; 1 failed, a damaged batch was left out, or a
 selector matches no series; 2 wrong usage or selector.)";
@@ -82,7 +85,7 @@ struct Options {
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   std::int64_t points = 1000;
   bool summary = false;
-  std::string show;
+  std::string show, plot_file;
   std::vector<std::string> by;
   bool grouped = false;
 };
@@ -243,7 +246,8 @@ int run(Options options) {
 
   std::vector<std::string> columns;
   for (const auto& function : windows.functions) columns.push_back(function.text());
-  const auto writer = ringdown::make_writer(options.format, columns);
+  const auto writer = options.plot_file.empty() ? ringdown::make_writer(options.format, columns)
+                                                : ringdown::make_chart_writer(options.plot_file, columns);
   try {
     if (is_windows)
       ringdown::write_windows(database, windows, query, *writer);
@@ -299,12 +303,13 @@ int main(int argc, char** argv) {
   app.add_option("--format", options.format, "How rows are written")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "csv", "json", "plot", "prometheus", "openmetrics"}));
+  app.add_option("--plot-file", options.plot_file, "Draw a chart in this file instead: .svg or .png")->type_name("FILE");
   app.add_option("--limit", options.limit, "Stop after the first N rows (default: none)")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000'000));
   try {
     app.parse(argc, argv);
-    const bool is_plot = options.format == "plot", is_text = is_by_name(options.format);
+    const bool is_plot = options.format == "plot" || !options.plot_file.empty(), is_text = is_by_name(options.format);
     if ((options.summary || is_plot || !options.show.empty()) && app.count("--step") == 0) options.step = "auto";
     const std::set<std::string> named{"raw", "1s", "1m", "5m", "1h", "auto"};
     if (options.show.empty() && !options.summary && !named.contains(options.step)) options.show = plain_functions;

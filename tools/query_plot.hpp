@@ -11,6 +11,7 @@ namespace ringdown {
 struct PlotPoint {
   std::int64_t time_ns;
   double low, high;
+  double middle = 0;  // the mean, where there is one
 };
 
 /// Lines of text, each at most `width` characters: the plot with its least and greatest value, and the local times of its ends.

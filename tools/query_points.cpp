@@ -35,15 +35,26 @@ class PlotWriter : public PointsWriter {
   }
 };
 
+/// Of a function of values that have `unit`.
+std::string unit_of(const std::string& function, const std::string& unit) {
+  if (function.starts_with("share(")) return "of the time";
+  if (function == "count") return "samples";
+  return function == "rate" ? unit + "/s" : unit;
+}
+
 }  // namespace
 
-void PointsWriter::sample(const Series& series, std::int64_t time_ns, double value) { take(series, 0, {time_ns, value, value}); }
+void PointsWriter::sample(const Series& series, std::int64_t time_ns, double value) {
+  take(series, 0, {time_ns, value, value, value});
+}
 
-void PointsWriter::bucket(const Series& series, const Bucket& b) { take(series, 0, {start_ns(b), b.min, b.max}); }
+void PointsWriter::bucket(const Series& series, const Bucket& b) {
+  take(series, 0, {start_ns(b), b.min, b.max, mean(series, b).value_or(b.last)});
+}
 
 void PointsWriter::values(const Series& series, std::int64_t time_ns, std::span<const std::optional<double>> values) {
   for (std::size_t i = 0; i < values.size(); ++i)
-    if (values[i]) take(series, i, {time_ns, *values[i], *values[i]});
+    if (values[i]) take(series, i, {time_ns, *values[i], *values[i], *values[i]});
 }
 
 void PointsWriter::take(const Series& series, std::size_t column, const PlotPoint& point) {
@@ -51,6 +62,7 @@ void PointsWriter::take(const Series& series, std::size_t column, const PlotPoin
   if (line.points.empty()) {
     const auto& unit = series.definition.unit;
     line.title = series.definition.name + series.labels + (unit.empty() ? "" : " [" + unit + "]");
+    line.unit = columns_.empty() ? unit : unit_of(columns_[column], unit);
     if (!columns_.empty()) line.title = columns_[column] + " of " + line.title;
   }
   line.points.push_back(point);

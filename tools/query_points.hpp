@@ -24,7 +24,7 @@ class PointsWriter : public Writer {
 
  protected:
   struct Line {
-    std::string title;
+    std::string title, unit;
     std::vector<PlotPoint> points = {};  // in time order
   };
   const std::map<std::pair<std::uint32_t, std::size_t>, Line>& lines() const noexcept { return lines_; }

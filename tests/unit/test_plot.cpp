@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "query_chart.hpp"
 #include "query_plot.hpp"
+#include "support.hpp"
 
 using ringdown::plot;
 using ringdown::PlotPoint;
@@ -70,4 +72,32 @@ TEST_CASE("a single point, equal values and the extremes of a double are drawn",
     CHECK(drawn(lines[0]) + drawn(lines[1]) >= 1);
     for (const auto& line : lines) CHECK(characters(line) <= 32);
   }
+}
+
+TEST_CASE("a chart is an SVG or PNG file that is replaced when it is whole", "[plot]") {
+  const auto folder = support::unique_folder();
+  const ringdown::Series rtt({1, {ring::Kind::gauge, "rtt_ms", "ms", {{"wan", "a"}}, {}}});
+  const ringdown::Series load({2, {ring::Kind::gauge, "load", "", {}, {}}});
+  const auto draw = [&](const std::string& name, const std::vector<ringdown::Bucket>& buckets) {
+    const auto writer = ringdown::make_chart_writer(folder / name, {});
+    for (const auto& bucket : buckets) writer->bucket(rtt, bucket), writer->bucket(load, bucket);
+    writer->finish();
+    return support::read_file(folder / name);
+  };
+  const std::vector<ringdown::Bucket> buckets{{1'764'000'000, 1, 5, 4, 6, 4, 6}, {1'764'000'060, 1, 6, 5, 7, 5, 7}};
+  CHECK(draw("a.svg", buckets).starts_with("<?xml"));
+  const auto png = draw("a.png", buckets);
+  REQUIRE(png.starts_with("\x89PNG"));
+  CHECK(static_cast<unsigned char>(png[18]) * 256 + static_cast<unsigned char>(png[19]) == 1000);       // wide
+  CHECK(static_cast<unsigned char>(png[22]) * 256 + static_cast<unsigned char>(png[23]) == 2 * 386);    // a panel a unit
+  // Whatever the numbers are, it ends.
+  CHECK(draw("b.svg", {{INT64_MIN, 1, 0, -1.7e308, 1.7e308, 0, 0}, {INT64_MAX, 1, 0, 5e-324, 5e-324, 0, 0}}).starts_with("<?xml"));
+  CHECK(draw("c.svg", {{0, 1, 0, 0, 0, 0, 0}}).starts_with("<?xml"));
+  CHECK_THROWS_WITH(ringdown::make_chart_writer("a.gif", {}), Catch::Contains("ends in .svg or .png"));
+  CHECK_THROWS_WITH(draw("none/a.svg", buckets), Catch::Contains("none/a.svg") && Catch::Contains("folder"));
+  CHECK_THROWS_WITH(draw("none/a.png", buckets), Catch::Contains("none/a.png"));
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) files += !entry.path().empty();
+  CHECK(files == 4);
+  std::filesystem::remove_all(folder);
 }
