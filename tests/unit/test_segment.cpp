@@ -134,3 +134,29 @@ TEST_CASE("a second reader is refused and told who holds the ring", "[segment]")
   CHECK(failure_of([&] { Consumer(name, small); }, &text) == Failure::busy);
   CHECK_THAT(text, Catch::Contains("pid " + std::to_string(::getpid())));
 }
+
+TEST_CASE("a copy in a file is read as the ring was, and what is written to it stays in the process", "[segment]") {
+  const auto name = support::unique_ring();
+  const Geometry geometry{.lanes = 2, .lane_records = 64, .arena_bytes = 4096};
+  const auto segment = Segment::open_or_create(name, geometry);
+  Producer producer(name);
+  producer.push(producer.gauge("a"), 1);
+  const auto path = (support::unique_folder() / object_name(name)).string();
+  std::filesystem::copy_file("/dev/shm/" + object_name(name), path);
+  const auto bytes = support::read_file(path);
+  {
+    Consumer reader(Segment::open_copy(path));
+    CHECK(reader.segment().ring() == name);
+    CHECK(reader.segment().generation() == segment.generation());
+    CHECK(reader.segment().is_copy());
+    CHECK(find_head(reader.lane(0)) == producer.sequence() + 1);
+    reader.release(0, producer.sequence());
+    CHECK(reader.tail(0) == producer.sequence());
+  }
+  CHECK(support::read_file(path) == bytes);
+  std::filesystem::resize_file(path, bytes.size() - 5000);
+  const auto rest = Segment::open_copy(path);
+  CHECK(rest.missing_bytes() == 5000);
+  CHECK(find_head(rest.lane(0)) == producer.sequence() + 1);
+  CHECK(find_head(rest.lane(1)) == 1);
+}

@@ -32,6 +32,9 @@ class Consumer {
     write_identity(segment_.header().reader, this_process());
   }
 
+  /// Reads a copy (Segment::open_copy), of which there is no place to hold: what it releases stays in this process.
+  explicit Consumer(Segment copy) : segment_(std::move(copy)) {}
+
   const Segment& segment() const noexcept { return segment_; }
   std::uint32_t lanes() const noexcept { return segment_.geometry().lanes; }
   LaneView lane(std::uint32_t index) const noexcept { return segment_.lane(index); }

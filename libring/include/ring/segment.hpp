@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <boost/interprocess/file_mapping.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <cerrno>
@@ -90,6 +91,8 @@ class Segment {
   static Segment inspect(std::string_view ring) {
     return Segment(ring, nullptr, boost::interprocess::read_only);
   }
+  /// A copy of a ring's object in a regular file. What is written to it stays in this process; nobody holds locks of it.
+  static Segment open_copy(const std::string& path) { return Segment(CopyAt{path}); }
   /// Removes the name; processes that have it mapped keep it. @return whether there was one
   static bool remove(std::string_view ring) noexcept {
     return boost::interprocess::shared_memory_object::remove(object_name(ring).c_str());
@@ -99,8 +102,11 @@ class Segment {
   const Geometry& geometry() const noexcept { return geometry_; }
   const Generation& generation() const noexcept { return generation_; }
   std::int64_t created_ns() const noexcept { return created_ns_; }
+  bool is_copy() const noexcept { return is_copy_; }
+  /// Of a copy that was cut off: its last so many bytes are not in the file, and read as zeros.
+  std::uint64_t missing_bytes() const noexcept { return missing_bytes_; }
   abi::SegmentHeader& header() const noexcept { return *reinterpret_cast<abi::SegmentHeader*>(base()); }
-  /// The open file description that holds this process' locks; -1 in a forked child.
+  /// The open file description that holds this process' locks; -1 in a forked child, and of a copy.
   int descriptor() const noexcept { return object_.get_mapping_handle().handle; }
 
   LaneView lane(std::uint32_t index) const noexcept {
@@ -156,8 +162,33 @@ class Segment {
       throw system_error("open ring \"" + ring_ + "\" (/dev/shm/" + name + ")", e.get_native_error());
     }
     if (wanted && !is_complete()) create(*wanted);
-    adopt(access);
+    adopt(object_, access);
     lock_apart(name, access);
+  }
+
+  struct CopyAt {
+    const std::string& path;
+  };
+  explicit Segment(CopyAt at) : ring_(ring_of(at.path)), path_(at.path), is_copy_(true) {
+    namespace bip = boost::interprocess;
+    const auto refuse = [&](const std::string& why) {
+      return Error(Failure::no_ring, "open " + path_ + ": " + why + "; expected a copy of /dev/shm/ringdown-NAME");
+    };
+    struct stat status{};
+    if (::stat(path_.c_str(), &status) != 0) throw refuse(std::strerror(errno));
+    if (!S_ISREG(status.st_mode)) throw refuse("it is no regular file");
+    try {
+      adopt(bip::file_mapping(path_.c_str(), bip::read_only), bip::copy_on_write);
+    } catch (const bip::interprocess_exception& e) {
+      throw refuse(std::strerror(e.get_native_error()));
+    }
+  }
+
+  /// The ring that a copy is of: its file still has the object's name, or else any other.
+  static std::string ring_of(const std::string& path) {
+    const auto name = path.substr(path.rfind('/') + 1);
+    constexpr std::string_view prefix = "ringdown-";
+    return name.starts_with(prefix) && name.size() > prefix.size() ? name.substr(prefix.size()) : name;
   }
 
   /// A mapping keeps its file description, and with it the description's locks, alive in every forked child.
@@ -178,9 +209,9 @@ class Segment {
     object_.swap(again);
   }
 
-  std::uint64_t object_bytes() const {
+  std::uint64_t object_bytes(int descriptor) const {
     struct stat status{};
-    if (::fstat(descriptor(), &status) != 0) throw system_error(what("stat the object"), errno);
+    if (::fstat(descriptor, &status) != 0) throw system_error(what("stat the object"), errno);
     return static_cast<std::uint64_t>(status.st_size);
   }
 
@@ -219,7 +250,7 @@ class Segment {
     reserve(0, abi::page_bytes, "reserve the header");
     for (std::uint32_t i = 0; i < g.lanes; ++i)  // every reader looks at every lane's first page
       reserve(abi::page_bytes + i * g.lane_bytes(), abi::page_bytes, "reserve lane headers");
-    map(boost::interprocess::read_write, abi::page_bytes);
+    map(object_, boost::interprocess::read_write, abi::page_bytes);
     auto& h = header();
     Generation id;
     if (::getrandom(&id, sizeof id, 0) != sizeof id) throw system_error(what("draw the generation"), errno);
@@ -245,26 +276,39 @@ class Segment {
     return abi::fnv1a(copy + sizeof h.magic, sizeof copy - sizeof h.magic);
   }
 
-  void map(boost::interprocess::mode_t access, std::uint64_t bytes) {
+  template <class Object>
+  void map(const Object& object, boost::interprocess::mode_t access, std::uint64_t bytes) {
     try {
-      region_ = boost::interprocess::mapped_region(object_, access, 0, bytes);
+      region_ = boost::interprocess::mapped_region(object, access, 0, bytes);
     } catch (const boost::interprocess::interprocess_exception& e) {
       throw system_error(what("map " + std::to_string(bytes >> 20) + " MiB"), e.get_native_error());
     }
   }
 
   Error foreign(const std::string& why) const {
-    return Error(Failure::foreign, "open ring \"" + ring_ + "\": " + why + "; move /dev/shm/" +
-                                       object_name(ring_) + " away and start again");
+    return Error(Failure::foreign,
+                 "open ring \"" + ring_ + "\": " + why +
+                     (is_copy_ ? "; expected a copy of /dev/shm/ringdown-NAME (ring-inspect " + path_ + " --check)"
+                               : "; move " + path_ + " away and start again"));
+  }
+
+  /// The pages behind the end of a copy that was cut off: else a touch of them would be SIGBUS.
+  void fill_with_zeros(std::uint64_t from) {
+    const auto whole_pages = (from + abi::page_bytes - 1) / abi::page_bytes * abi::page_bytes;
+    const auto bytes = geometry_.segment_bytes() - whole_pages;
+    if (bytes > 0 && ::mmap(base() + whole_pages, bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+      throw system_error(what("map what is missing"), errno);
   }
 
   /// Copies the header, believes nothing in it, and maps what it describes.
-  void adopt(boost::interprocess::mode_t access) {
-    const auto bytes = object_bytes();
+  template <class Object>
+  void adopt(const Object& object, boost::interprocess::mode_t access) {
+    const auto bytes = object_bytes(object.get_mapping_handle().handle);
     if (bytes < abi::page_bytes)
       throw foreign("the object has " + std::to_string(bytes) + " bytes, a ring at least " +
                     std::to_string(abi::page_bytes) + " (its creator may still be at work)");
-    map(access, abi::page_bytes);
+    map(object, access, abi::page_bytes);
     abi::SegmentHeader h{};
     const auto magic = words::load(header().magic, std::memory_order_acquire);  // SYNC header
     std::memcpy(static_cast<void*>(&h), &header(), offsetof(abi::SegmentHeader, pad));  // what never changes
@@ -284,12 +328,15 @@ class Segment {
     if (h.record_bytes != sizeof(abi::Record) || h.lane_bytes != geometry_.lane_bytes() ||
         h.segment_bytes != geometry_.segment_bytes())
       throw foreign("the header's sizes contradict each other");
-    if (bytes < geometry_.segment_bytes())
+    if (bytes < geometry_.segment_bytes() && !is_copy_)
       throw foreign("truncated: " + std::to_string(bytes) + " of " + std::to_string(geometry_.segment_bytes()) +
                     " bytes");
     generation_ = {h.generation[0], h.generation[1]};
     created_ns_ = h.created_ns;
-    map(access, geometry_.segment_bytes());
+    map(object, access, geometry_.segment_bytes());
+    if (bytes >= geometry_.segment_bytes()) return;
+    missing_bytes_ = geometry_.segment_bytes() - bytes;
+    fill_with_zeros(bytes);
   }
 
   std::string ring_;
@@ -301,6 +348,8 @@ class Segment {
   Geometry geometry_;
   Generation generation_;
   std::int64_t created_ns_ = 0;
+  bool is_copy_ = false;
+  std::uint64_t missing_bytes_ = 0;
 };
 
 }  // namespace ring
