@@ -53,6 +53,7 @@ is "files of a command" "$folder/plant.toml" ring-persister check-config "$folde
 is "files behind a command's option" "$folder/plant.db" ring-persister restore --from "$folder/plant.d"
 is "rings of an option" "$ring" ring-persister --ring "test-$$-"
 is "rings of a positional" "$ring" ring-inspect "test-$$-"
+is "copies of rings" "$folder/plant.db $folder/plant.toml" ring-inspect "$folder/pl"
 is "steps" "1h 1m 1s 5m auto raw" ring-query --db plant.db --step ""
 is "nothing for a number" "" ring-hostmon --hz ""
 is "nothing for a selector" "" ring-query rtt

@@ -2,6 +2,10 @@
 # ringdown.zsh: completion of ring-persister, ring-inspect, ring-query, ring-hostmon, ring-replay and ring-write for
 # zsh. Options, their words, their meanings and the commands are what --help prints, so they are those of the program that is installed.
 
+# A path is that of a ring's copy.
+_ringdown_rings_or_copies() {
+  if [[ $PREFIX == */* ]]; then _files; else _ringdown_rings; fi
+}
 _ringdown_rings() {
   local -a rings=(/dev/shm/ringdown-*(N:t))
   compadd -- ${rings#ringdown-}
@@ -49,7 +53,7 @@ _ringdown() {
   if (( $#commands )); then
     positional=('1: :->command' '*:: :->rest')
   elif [[ ${program:t} == ring-inspect ]]; then
-    positional=('1:ring:_ringdown_rings')
+    positional=('1:ring:_ringdown_rings_or_copies')
   elif [[ ${program:t} == ring-write ]]; then
     positional=('*:file:_files')
   fi
