@@ -2,9 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include "bus_guard.hpp"
 #include "inspect_check.hpp"
 #include "inspect_database.hpp"
+#include "inspect_dump.hpp"
 #include "inspect_lane.hpp"
 #include "inspect_open.hpp"
 #include "inspect_show.hpp"
@@ -18,6 +22,8 @@ Examples:
   ring-inspect plant --db metrics.db    and what the database has of it: stored, lost, durable
   ring-inspect plant --json | jq '.lanes[] | {owner, waiting, lost}'
   ring-inspect plant --check            whether all of it is as a ring has to be, and what is not
+  ring-inspect plant --dump > plant.csv all samples that are still in it; ring-replay pushes them again
+  ring-inspect plant --dump-db plant.db the same into a new database, for ring-query
   ring-inspect ./ringdown-plant         a copy of /dev/shm/ringdown-plant, from a machine that crashed, say
 
 Sequences count records: samples, and seven epoch records at each claim of a lane. "stored" is what the
@@ -28,9 +34,9 @@ who was alive (?); the last 10 s before its newest record are its rate's.
 Exit status: 0 shown, or --check found no fault; 1 no such ring or not readable; 2 wrong usage; 3 --check found faults.)";
 
 struct Options {
-  std::string ring, database;
+  std::string ring, database, dump_database;
   std::size_t records = 0;
-  bool json = false, check = false;
+  bool json = false, check = false, dump = false;
 };
 
 void require_whole(const ringdown::BusGuard& guard, const std::string& ring) {
@@ -49,6 +55,18 @@ int check(const Options& options) {
   else
     inspect::print(report, image.ring());
   return report.count() == 0 ? 0 : 3;
+}
+
+int dump(const Options& options) {
+  const auto segment = inspect::open_ring(options.ring);
+  const ringdown::BusGuard guard(&segment.header(), segment.geometry().segment_bytes());
+  const auto dumped = options.dump ? inspect::dump_csv(segment) : inspect::dump_database(segment, options.dump_database);
+  require_whole(guard, segment.ring());
+  std::cerr << "ring-inspect: " << dumped.samples << " samples written\n";
+  if (dumped.left_out > 0)
+    std::cerr << "ring-inspect: " << dumped.left_out << " records that cannot be believed are left out; ring-inspect "
+              << options.ring << " --check tells why\n";
+  return 0;
 }
 
 int show(const Options& options) {
@@ -80,6 +98,9 @@ int main(int argc, char** argv) {
   app.add_option("--db", options.database, "Show what this database has of the ring as well: losses by producer and "
                  "reason, and up to when commits survive a power cut")->type_name("FILE");
   app.add_flag("--check", options.check, "Compare all of it with what a ring has to be, and tell each fault");
+  auto* const dump_csv = app.add_flag("--dump", options.dump, "Write all samples that it holds, stored ones too, as CSV");
+  app.add_option("--dump-db", options.dump_database, "Write them into this new database, rolled up")->type_name("FILE")
+      ->excludes(dump_csv);
   app.add_flag("--json", options.json, "One JSON object");
   try {
     app.parse(argc, argv);
@@ -87,7 +108,10 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
-    return options.check ? check(options) : show(options);
+    spdlog::set_default_logger(spdlog::stderr_logger_st("ring-inspect"));
+    if (options.check) return check(options);
+    if (options.dump || !options.dump_database.empty()) return dump(options);
+    return show(options);
   } catch (const std::exception& e) {
     std::cerr << "ring-inspect: " << e.what() << '\n';
     return 1;

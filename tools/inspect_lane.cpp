@@ -101,18 +101,4 @@ std::vector<LaneReport> report_lanes(const ring::Segment& segment) {
   return lanes;
 }
 
-Held held_records(const ring::LaneView& lane) {
-  Held held;
-  held.last = ring::find_head(lane) - 1;
-  held.first = held.last + 1;
-  ArenaReach reach(lane);
-  for_each_back(lane, held.last, [&](const ring::RecordCopy& record) {
-    if (!reach.takes(record)) return false;
-    held.first = record.seq;
-    return true;
-  });
-  held.first = std::clamp(reach.first(), held.first, held.last + 1);
-  return held;
-}
-
 }  // namespace inspect

@@ -87,10 +87,4 @@ std::vector<LaneReport> report_lanes(const ring::Segment& segment);
 std::vector<RecordReport> last_records(const ring::Segment& segment, const std::vector<LaneReport>& lanes,
                                        std::size_t count);
 
-/// A lane's samples that its definitions tell the meaning of: from `first` to `last`, none if first > last.
-struct Held {
-  std::uint64_t first = 1, last = 0;
-};
-Held held_records(const ring::LaneView& lane);
-
 }  // namespace inspect

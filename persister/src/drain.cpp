@@ -45,17 +45,20 @@ void read_ledger(const std::string& text, auto& ledger) {
 }  // namespace
 
 Drain::Drain(const std::string& ring, const ring::Geometry& geometry, Store& store, Catalog& catalog)
-    : consumer_(ring, geometry),
+    : Drain(ring::Consumer(ring, geometry), store, catalog) {}
+
+Drain::Drain(ring::Consumer consumer, Store& store, Catalog& catalog)
+    : consumer_(std::move(consumer)),
       guard_(&consumer_.segment().header(), consumer_.segment().geometry().segment_bytes()),
       catalog_(catalog),
-      ring_id_(store.ring_id(ring, consumer_.segment().generation().hex(), consumer_.segment().created_ns())),
+      ring_id_(store.ring_id(consumer_.segment().ring(), consumer_.segment().generation().hex(), consumer_.segment().created_ns())),
       lanes_(consumer_.lanes()) {
   for (auto& [index, cursor] : store.cursors(ring_id_))
     if (index < lanes_.size()) {
       try {
         read_ledger(cursor.ledger, lanes_[index].ledger);
       } catch (const nlohmann::json::exception& e) {
-        store.database().fail_damaged("cursor of ring " + ring + " lane " + std::to_string(index) + ": ledger: " +
+        store.database().fail_damaged("cursor of ring " + consumer_.segment().ring() + " lane " + std::to_string(index) + ": ledger: " +
                                       e.what());
       }
       lanes_[index].cursor = cursor;

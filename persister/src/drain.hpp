@@ -26,6 +26,8 @@ class Drain {
  public:
   /// Goes on where the database says. Throws ring::Error, for example when another persister drains the ring.
   Drain(const std::string& ring, const ring::Geometry& geometry, Store& store, Catalog& catalog);
+  /// The same of a reader that is there already, for example of a copy.
+  Drain(ring::Consumer consumer, Store& store, Catalog& catalog);
 
   /// Adds to `batch` what the lanes hold, up to about `samples_max` samples in it.
   /// @return true when no lane has anything more for now

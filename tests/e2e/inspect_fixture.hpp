@@ -44,7 +44,7 @@ struct InspectFixture {
     file.write(reinterpret_cast<const char*>(&value), static_cast<std::streamsize>(bytes));
   }
 
-  static constexpr std::int64_t first_ns = 1'800'000'000'000'000'000;
+  static constexpr std::int64_t first_ns = 1'700'000'000'000'000'000;
   std::string ring = support::unique_ring();
   std::filesystem::path folder = support::unique_folder();
   ring::Geometry geometry;

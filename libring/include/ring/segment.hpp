@@ -92,7 +92,8 @@ class Segment {
     return Segment(ring, nullptr, boost::interprocess::read_only);
   }
   /// A copy of a ring's object in a regular file. What is written to it stays in this process; nobody holds locks of it.
-  static Segment open_copy(const std::string& path) { return Segment(CopyAt{path}); }
+  /// @param ring  which one it is of; by default the file's name, without "ringdown-"
+  static Segment open_copy(const std::string& path, std::string_view ring = {}) { return Segment(CopyAt{path, ring}); }
   /// Removes the name; processes that have it mapped keep it. @return whether there was one
   static bool remove(std::string_view ring) noexcept {
     return boost::interprocess::shared_memory_object::remove(object_name(ring).c_str());
@@ -168,8 +169,9 @@ class Segment {
 
   struct CopyAt {
     const std::string& path;
+    std::string_view ring;
   };
-  explicit Segment(CopyAt at) : ring_(ring_of(at.path)), path_(at.path), is_copy_(true) {
+  explicit Segment(CopyAt at) : ring_(at.ring.empty() ? ring_of(at.path) : at.ring), path_(at.path), is_copy_(true) {
     namespace bip = boost::interprocess;
     const auto refuse = [&](const std::string& why) {
       return Error(Failure::no_ring, "open " + path_ + ": " + why + "; expected a copy of /dev/shm/ringdown-NAME");
