@@ -29,6 +29,7 @@ class LaneCheck {
     if (words::load(h_.claims, std::memory_order_acquire) == 0) return check_unused();
     is_used_ = true;
     // Before the records: what each of them counts is there before it is counted.
+    arena_epoch_ = words::load(h_.arena_epoch);
     const auto controls = words::load(h_.controls, std::memory_order_acquire);
     const auto tail = words::load(h_.tail, std::memory_order_acquire);
     check_losses();
@@ -179,10 +180,28 @@ class LaneCheck {
     if (record.lost_count() > 0 && static_cast<std::uint32_t>(record.lost_reason()) >= abi::producer_losses)
       return make(20, "lost_before", fmt::format("reason {}", static_cast<std::uint32_t>(record.lost_reason())),
                   "a reason below 8");
-    if (record.is_control()) return {};
+    if (record.is_control()) return epoch_fault(record, make);
     if (is_arena_known_ && record.series >= definitions_)
       return make(16, "series", std::to_string(record.series), fmt::format("below {}, the number of definitions", definitions_));
     if (!std::isfinite(record.value)) return make(8, "value", fmt::format("{}", record.value), "a finite number");
+    return {};
+  }
+
+  /// Of an epoch's parts: the arena's number, which is the header's until all is stored, and counters that only grow.
+  std::optional<Fault> epoch_fault(const ring::RecordCopy& record, auto&& make) {
+    const auto part = record.series - abi::control_epoch;
+    const auto value = std::bit_cast<std::uint64_t>(record.value);
+    if (part == 0 && (value & ~abi::epoch_fresh_arena) != arena_epoch_)
+      return make(8, "epoch's arena", std::to_string(value & ~abi::epoch_fresh_arena),
+                  fmt::format("{}, the lane's arena_epoch", arena_epoch_));
+    if (part < 3 || part >= abi::epoch_records) return {};
+    const std::uint64_t losses[] = {static_cast<std::uint64_t>(record.time_ns), value};
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      const auto reason = 2 * part - 6 + i;
+      if (const auto counted = words::load(h_.losses[reason]); losses[i] > counted)
+        return make(8 * i, "epoch's losses", std::to_string(losses[i]),
+                    fmt::format("at most {}, the lane's losses of reason {}", counted, reason));
+    }
     return {};
   }
 
@@ -201,7 +220,7 @@ class LaneCheck {
   std::uint64_t offset_;
   bool is_used_ = false, is_arena_known_ = true;
   const abi::LaneHeader& h_;
-  std::uint64_t newest_ = 0, definitions_ = 0, records_ = 0;
+  std::uint64_t arena_epoch_ = 0, newest_ = 0, definitions_ = 0, records_ = 0;
   std::vector<Fault> faults_;
 };
 

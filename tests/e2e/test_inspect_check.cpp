@@ -65,6 +65,8 @@ TEST_CASE("each kind of damage is one fault, told with its offset, what is there
       Case{slots0 + 20 * record_bytes + 16, 3, 4, "lane 0, record 20, series", "3", "below 3"},
       Case{slots0 + 20 * record_bytes + 20, 0x80000001, 4, "lane 0, record 20, lost_before", "reason 8", "below 8"},
       Case{slots0 + 20 * record_bytes + 8, 0x7ff8000000000000, 8, "lane 0, record 20, value", "nan", "finite"},
+      Case{slots0 + 1 * record_bytes + 8, 9, 8, "lane 0, record 1, epoch's arena", "9", "0, the lane's arena_epoch"},
+      Case{slots0 + 4 * record_bytes + 8, 9, 8, "lane 0, record 4, epoch's losses", "9", "at most 0, the lane's losses of reason 1"},
       Case{lane0 + (4096 + 4096 + 64 * record_bytes) + 128, 5, 8, "lane 1, tail", "5", "nobody ever claimed"});
   f.poke(copy, c.at, c.value, c.bytes);
   const auto report = checked(f, copy, 3);

@@ -45,6 +45,9 @@ class HostileRing {
   HostileRing& operator=(const HostileRing&) = delete;
 
   const std::string& name() const noexcept { return name_; }
+  std::span<std::byte> bytes() const noexcept {
+    return {reinterpret_cast<std::byte*>(&segment_.header()), pristine_.size()};
+  }
   static ring::Geometry geometry(ring::abi::Mode mode) noexcept {
     return {.lanes = lanes, .lane_records = 64, .arena_bytes = 4096, .mode = mode};
   }
