@@ -26,6 +26,12 @@ std::string series_text(const ring::Definition& definition) {
   return separator == ',' ? text + '}' : text;
 }
 
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
 std::string value_text(const ring::Definition& definition, double value) {
   if (definition.kind == ring::Kind::state && value >= 0 && value == std::floor(value) &&
       value < static_cast<double>(definition.states.size()))

@@ -11,6 +11,9 @@ namespace ringdown {
 /// name{label="value",...}, as Prometheus writes it.
 std::string series_text(const ring::Definition& definition);
 
+/// With a ? for every character that would steer a terminal: what comes from a ring is not believed.
+std::string printable(std::string text);
+
 /// The value with its unit, or a state's name. Shortest text that reads back as the same number.
 std::string value_text(const ring::Definition& definition, double value);
 

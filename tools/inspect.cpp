@@ -9,6 +9,7 @@
 #include "inspect_check.hpp"
 #include "inspect_database.hpp"
 #include "inspect_dump.hpp"
+#include "inspect_follow.hpp"
 #include "inspect_lane.hpp"
 #include "inspect_open.hpp"
 #include "inspect_show.hpp"
@@ -20,6 +21,7 @@ Examples:
   ring-inspect plant                    lanes, their owners and series
   ring-inspect plant --records 20       and the last 20 records, oldest first
   ring-inspect plant --db metrics.db    and what the database has of it: stored, lost, durable
+  ring-inspect plant --follow 'rtt_ms{wan="spectrum"}'  each sample as it is pushed, until ^C
   ring-inspect plant --json | jq '.lanes[] | {owner, waiting, lost}'
   ring-inspect plant --check            whether all of it is as a ring has to be, and what is not
   ring-inspect plant --dump > plant.csv all samples that are still in it; ring-replay pushes them again
@@ -37,6 +39,7 @@ struct Options {
   std::string ring, database, dump_database;
   std::size_t records = 0;
   bool json = false, check = false, dump = false;
+  inspect::FollowOptions follow;
 };
 
 void require_whole(const ringdown::BusGuard& guard, const std::string& ring) {
@@ -69,6 +72,13 @@ int dump(const Options& options) {
   return 0;
 }
 
+int follow(const Options& options) {
+  const auto segment = inspect::open_ring(options.ring);
+  const ringdown::BusGuard guard(&segment.header(), segment.geometry().segment_bytes());
+  inspect::follow(segment, guard, options.follow);
+  return 0;
+}
+
 int show(const Options& options) {
   const auto segment = inspect::open_ring(options.ring);
   const ringdown::BusGuard guard(&segment.header(), segment.geometry().segment_bytes());
@@ -98,19 +108,28 @@ int main(int argc, char** argv) {
   app.add_option("--db", options.database, "Show what this database has of the ring as well: losses by producer and "
                  "reason, and up to when commits survive a power cut")->type_name("FILE");
   app.add_flag("--check", options.check, "Compare all of it with what a ring has to be, and tell each fault");
-  auto* const dump_csv = app.add_flag("--dump", options.dump, "Write all samples that it holds, stored ones too, as CSV");
-  app.add_option("--dump-db", options.dump_database, "Write them into this new database, rolled up")->type_name("FILE")
-      ->excludes(dump_csv);
-  app.add_flag("--json", options.json, "One JSON object");
+  app.add_option("--follow", options.follow.selector, "Print each sample of the series that this selector matches, as "
+                 "it is pushed")->type_name("SELECTOR");
+  app.add_option("--count", options.follow.count, "End --follow after N samples")->type_name("N");
+  app.add_flag("--dump", options.dump, "Write all samples that it holds, stored ones too, as CSV");
+  app.add_option("--dump-db", options.dump_database, "Write them into this new database, rolled up")->type_name("FILE");
+  app.add_flag("--json", options.json, "One JSON object; of --follow one a line");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  options.follow.json = options.json;
+  const int views = options.check + options.dump + !options.dump_database.empty() + !options.follow.selector.empty();
+  if (views > 1) {
+    std::cerr << "ring-inspect: found " << views << " of --check, --dump, --dump-db and --follow, expected one at a time\n";
+    return 2;
+  }
   try {
     spdlog::set_default_logger(spdlog::stderr_logger_st("ring-inspect"));
     if (options.check) return check(options);
     if (options.dump || !options.dump_database.empty()) return dump(options);
+    if (!options.follow.selector.empty()) return follow(options);
     return show(options);
   } catch (const std::exception& e) {
     std::cerr << "ring-inspect: " << e.what() << '\n';

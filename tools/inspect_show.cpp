@@ -183,8 +183,8 @@ void print_table(const ring::Segment& segment, const std::vector<LaneReport>& la
       if (shown >= series_shown_max) continue;
       ++shown;
       const auto& d = lane.series[i];
-      fmt::print("{:>4}  {:<8} {:<60} {:>16}\n", lane.index, ringdown::kind_name(d.kind), ringdown::series_text(d),
-                 lane.last[i] ? ringdown::value_text(d, *lane.last[i]) : "-");
+      fmt::print("{:>4}  {:<8} {:<60} {:>16}\n", lane.index, ringdown::kind_name(d.kind), ringdown::printable(ringdown::series_text(d)),
+                 lane.last[i] ? ringdown::printable(ringdown::value_text(d, *lane.last[i])) : "-");
     }
   }
   if (total > shown) fmt::print("      ... and {} more; --json shows all\n", total - shown);
@@ -194,8 +194,9 @@ void print_table(const ring::Segment& segment, const std::vector<LaneReport>& la
     const auto& lane = lane_of(lanes, index);
     const bool known = record.series < lane.series.size();
     fmt::print("{:<23} {:>4} {:>12}  {:<60} {:>16}  {}\n", ringdown::local_time(record.time_ns, 3), index, record.seq,
-               series_of(lane, record.series),
-               known ? ringdown::value_text(lane.series[record.series], record.value) : fmt::format("{}", record.value),
+               ringdown::printable(series_of(lane, record.series)),
+               known ? ringdown::printable(ringdown::value_text(lane.series[record.series], record.value))
+                     : fmt::format("{}", record.value),
                record.lost_count() ? fmt::format("{} {}", record.lost_count(), ringdown::loss_name(record.lost_reason()))
                                    : "");
   }

@@ -13,7 +13,7 @@
 #include <set>
 
 #include "cli.hpp"
-#include "nearest.hpp"
+#include "no_match.hpp"
 #include "query_chart.hpp"
 #include "query_output.hpp"
 #include "query_read.hpp"
@@ -143,24 +143,10 @@ Range range_of(const Options& options) {
   return range;
 }
 
-std::string unmatched(const Selector& selector, const std::vector<Series>& known) {
-  const auto what = "selector '" + selector.text() + "': ";
-  if (known.empty()) return what + "the database knows no series yet";
-  std::set<std::string> names;
-  for (const auto& series : known) names.insert(series.definition.name);
-  if (!selector.name().empty() && !names.contains(selector.name())) {
-    std::string offer;
-    for (const auto& name : ringdown::nearest_names(selector.name(), names))
-      offer += (offer.empty() ? "" : ", ") + name;
-    return what + "no series has this name; " +
-           (offer.empty() ? fmt::format("the database knows {} others", names.size())
-                          : "did you mean: " + offer);
-  }
-  const auto example = std::find_if(known.begin(), known.end(), [&](const Series& series) {
-    return selector.name().empty() || series.definition.name == selector.name();
-  });
-  return fmt::format("{}it matches none of {} series; one of them is {}{}", what, known.size(),
-                     example->definition.name, example->labels);
+std::vector<ring::Definition> definitions_of(const std::vector<Series>& series) {
+  std::vector<ring::Definition> out;
+  for (const auto& each : series) out.push_back(each.definition);
+  return out;
 }
 
 /// Keeps the series that any of the selectors matches.
@@ -172,7 +158,7 @@ void select(const std::vector<Selector>& selectors, Query& query) {
     for (std::size_t i = 0; i < kept.size(); ++i)
       if (selector.matches(query.series[i].definition)) any = kept[i] = true;
     if (any) continue;
-    complain(unmatched(selector, query.series));
+    complain(ringdown::no_match(selector, definitions_of(query.series), "the database"));
     query.failed = true;
   }
   std::vector<Series> chosen;

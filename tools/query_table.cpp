@@ -88,8 +88,7 @@ class TableWriter : public Writer {
 
   void add(Row row) {
     for (std::size_t i = 0; i < row.size(); ++i) {
-      for (char& c : row[i])
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';  // nothing that steers a terminal
+      row[i] = printable(std::move(row[i]));
       widths_[i] = std::max(widths_[i], width(row[i]));
     }
     rows_.push_back(std::move(row));

@@ -29,6 +29,8 @@ struct InspectFixture {
       producer->push(mode_series, 0, time_ns);
     }
   }
+  /// As a reader that stores what is there.
+  void release() const { ring::words::store(segment.lane(0).header->tail, producer->sequence(), std::memory_order_release); }
   support::Run inspect(std::vector<std::string> words) const {
     words.insert(words.begin(), RING_INSPECT_PATH);
     return support::run(words);

@@ -78,3 +78,42 @@ TEST_CASE("a ring's name that nobody has is answered with the nearest ones", "[i
   CHECK(shown.status == 1);
   CHECK_THAT(shown.output, Contains("No such file") && Contains("did you mean: ") && Contains(f.ring));
 }
+
+TEST_CASE("follow prints samples as they are pushed, and ends after its count", "[inspect]") {
+  const InspectFixture f(Mode::overwrite_oldest);
+  const bool json = GENERATE(false, true);
+  std::vector<std::string> command{RING_INSPECT_PATH, f.ring, "--follow", R"(rtt_ms{wan=~"s.*"})", "--count", "3"};
+  if (json) command.emplace_back("--json");
+  support::Child follower(command, f.folder / "output");
+  while (follower.running()) f.push(1);
+  CHECK(follower.wait() == 0);
+  std::ifstream output(f.folder / "output");
+  std::string line;
+  int lines = 0;
+  for (; std::getline(output, line); ++lines) {
+    if (json) {
+      const auto row = nlohmann::json::parse(line);
+      CHECK(row["series"] == "rtt_ms{wan=\"spectrum\"}");
+      CHECK(row["lane"] == 0);
+    } else {
+      CHECK_THAT(line, Contains("rtt_ms{wan=\"spectrum\"}  ") && Contains(" ms"));
+    }
+  }
+  CHECK(lines == 3);
+}
+
+TEST_CASE("follow refuses a series that nobody has, a copy, and ends when the ring is deleted", "[inspect]") {
+  const InspectFixture f(Mode::drop_newest);
+  const auto typo = f.inspect({f.ring, "--follow", "rtt_sm"});
+  CHECK(typo.status == 1);
+  CHECK_THAT(typo.output, Contains("no series has this name; did you mean: rtt_ms"));
+  CHECK_THAT(f.inspect({f.ring, "--follow", "rtt_ms{wan=\"x\"}"}).output,
+             Contains("it matches none of 3 series; one of them is rtt_ms{wan=\"spectrum\"}"));
+  CHECK_THAT(f.inspect({f.copy(), "--follow", "rtt_ms"}).output, Contains("found a copy, which does not change"));
+  CHECK(f.inspect({f.ring, "--follow", "rtt_ms", "--check"}).status == 2);
+  support::Child follower({RING_INSPECT_PATH, f.ring, "--follow", "rtt_ms"}, f.folder / "output");
+  while (support::read_file(f.folder / "output").empty()) f.push(1), f.release();
+  ring::Segment::remove(f.ring);
+  CHECK(follower.wait() == 1);
+  CHECK_THAT(support::read_file(f.folder / "output"), Contains("it was deleted or replaced"));
+}
