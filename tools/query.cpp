@@ -132,7 +132,7 @@ Range range_of(const Options& options) {
   const auto now_ns = ring::clock_ns(CLOCK_REALTIME);
   Range range;
   if (options.from.empty() && options.to.empty())
-    range.from_ns = now_ns - ringdown::parse_duration_ns(options.last);
+    range.from_ns = now_ns - ringdown::duration_ns(options.last);
   if (!options.from.empty()) range.from_ns = ringdown::parse_time_ns(options.from, now_ns);
   if (!options.to.empty()) range.to_ns = ringdown::parse_time_ns(options.to, now_ns);
   if (range.from_ns >= range.to_ns)
@@ -202,7 +202,7 @@ std::int64_t window_step_ns(const Options& options, Database& database, const Ra
     complain(fmt::format("--step auto: {} s", step_ns / second_ns));
     return step_ns;
   }
-  const auto step_ns = ringdown::parse_duration_ns(options.step);
+  const auto step_ns = ringdown::duration_ns(options.step);
   if (step_ns >= second_ns / 1000 && step_ns <= most_ns) return step_ns;
   throw ring::Error(ring::Failure::bad_argument, "--step " + options.step + ": expected 1ms to 366d");
 }

@@ -129,7 +129,7 @@ std::optional<std::pair<std::int64_t, std::int64_t>> scan_unix_seconds(std::stri
 
 }  // namespace
 
-std::int64_t parse_duration_ns(std::string_view text) {
+std::int64_t duration_ns(std::string_view text) {
   constexpr const char* expected = "a number with a unit, ms s m h d or w, or a sum such as 1h30m";
   constexpr std::pair<std::string_view, std::int64_t> units[] = {
       {"ms", 1'000'000},       {"s", second_ns},          {"m", 60 * second_ns},
@@ -155,7 +155,7 @@ std::int64_t parse_time_ns(std::string_view text, std::int64_t now_ns) {
   if (text == "now") return now_ns;
   if (text.starts_with("now-")) {
     std::int64_t ns = 0;
-    if (__builtin_sub_overflow(now_ns, parse_duration_ns(text.substr(4)), &ns))
+    if (__builtin_sub_overflow(now_ns, duration_ns(text.substr(4)), &ns))
       refuse("time", text, "a later one");
     return ns;
   }

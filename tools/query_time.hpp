@@ -8,7 +8,7 @@
 namespace ringdown {
 
 /// "500ms", "30s", "10m", "1h", "7d", "1w" and sums such as "1h30m". Throws ring::Error(bad_argument).
-std::int64_t parse_duration_ns(std::string_view text);
+std::int64_t duration_ns(std::string_view text);
 
 /// Unix seconds with up to 9 decimals, "now", "now-1h", RFC 3339 ("2026-11-24T10:00:00Z") or, without a zone,
 /// local time ("2026-11-24 10:00", "2026-11-24"). Throws ring::Error(bad_argument).

@@ -177,7 +177,7 @@ class Writer {
 
 int run(const Settings& settings) {
   std::optional<ringdown::Scraper> scraper;
-  const auto every_ns = ringdown::parse_duration_ns(settings.every);
+  const auto every_ns = ringdown::duration_ns(settings.every);
   if (!settings.scrape.empty()) {
     constexpr std::int64_t least_ns = 100'000'000, timeout_ms_min = 2'000, timeout_ms_max = 10'000;
     if (every_ns < least_ns)
