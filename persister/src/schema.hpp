@@ -309,8 +309,54 @@ ALTER TABLE series ADD COLUMN resolution REAL NOT NULL DEFAULT 0;  -- sealed val
 DELETE FROM progress WHERE job = 'trim';  -- sealing leaves out what is not kept
 )sql";
 
+inline constexpr const char* version_5 = R"sql(
+-- One row a destination of remote write, by the name that the configuration gives it: how far it is, and what happened
+-- since the row was made. Batches are sent in their order, so a cursor is a batch.
+CREATE TABLE remote_write (
+  destination TEXT PRIMARY KEY,
+  accepted INTEGER NOT NULL,     -- the receiver has accepted everything up to this batch
+  settled INTEGER NOT NULL,      -- likewise, long enough ago not to forget it in a crash: a restart goes on behind it
+  samples INTEGER NOT NULL,      -- accepted, those that were sent again included
+  requests INTEGER NOT NULL,     -- accepted
+  bytes INTEGER NOT NULL,        -- of them, compressed
+  failures INTEGER NOT NULL,     -- requests that were to be sent again
+  rewinds INTEGER NOT NULL,      -- how often it went back to `settled`
+  folded INTEGER NOT NULL,       -- samples of a millisecond of which their series had one already
+  refused INTEGER NOT NULL,      -- samples, set aside
+  lost INTEGER NOT NULL,         -- samples; the sum of its losses
+  state TEXT NOT NULL,           -- sending, waiting or stopped
+  trouble TEXT NOT NULL,         -- why it waits or has stopped
+  written_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Samples that were not sent with the others: refused by the receiver (held 0, and what it said), or from the future
+-- (held 1: sent when their time has come). The last 100,000 a destination.
+CREATE TABLE remote_write_aside (
+  id INTEGER PRIMARY KEY,
+  destination TEXT NOT NULL,
+  series INTEGER NOT NULL,
+  metric TEXT NOT NULL,          -- the name under which it was sent
+  time_ms INTEGER NOT NULL,
+  value REAL NOT NULL,
+  held INTEGER NOT NULL,
+  why TEXT NOT NULL,
+  noticed_ns INTEGER NOT NULL,
+  UNIQUE (destination, series, metric, time_ms, held)
+) STRICT;
+
+-- Batches that a destination had not accepted when they had waited for lag_max, and all their samples.
+CREATE TABLE remote_write_losses (
+  id INTEGER PRIMARY KEY,
+  destination TEXT NOT NULL,
+  first_batch INTEGER NOT NULL,
+  last_batch INTEGER NOT NULL,
+  samples INTEGER NOT NULL,
+  noticed_ns INTEGER NOT NULL
+) STRICT;
+)sql";
+
 /// Step i makes schema version i + 1 of version i. A released step never changes.
-inline constexpr const char* migrations[] = {version_1, version_2, version_3, version_4};
+inline constexpr const char* migrations[] = {version_1, version_2, version_3, version_4, version_5};
 inline constexpr int version = static_cast<int>(std::size(migrations));
 
 }  // namespace ringdown::schema

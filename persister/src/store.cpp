@@ -328,9 +328,10 @@ std::map<std::uint32_t, CursorRow> Store::cursors(std::int64_t ring) {
   return out;
 }
 
-std::vector<SeriesRow> read_series(Database& database) {
+std::vector<SeriesRow> read_series(Database& database, std::int64_t from_id) {
   std::vector<SeriesRow> out;
-  Statement select(database, "SELECT id, name, labels, kind, unit, states FROM series ORDER BY id");
+  Statement select(database, "SELECT id, name, labels, kind, unit, states FROM series WHERE id >= ? ORDER BY id");
+  select.bind(1, from_id);
   while (select.step()) {
     const auto what = [&] { return "series " + std::to_string(select.integer(0)) + ": "; };
     if (select.integer(0) < 1 || select.integer(0) > series_id_max)

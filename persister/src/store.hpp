@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -99,7 +100,7 @@ std::string labels_json(const ring::Labels& labels);
 const char* kind_name(ring::Kind kind);
 const char* loss_name(ring::abi::Loss reason);
 
-/// The definitions in a database, by any connection to it.
-std::vector<SeriesRow> read_series(Database& database);
+/// The definitions in a database from this id on, by any connection to it.
+std::vector<SeriesRow> read_series(Database& database, std::int64_t from_id = std::numeric_limits<std::int64_t>::min());
 
 }  // namespace ringdown

@@ -1,7 +1,6 @@
 // test_service.cpp: ring-persister under a service manager: what it tells it, and how it takes SIGHUP.
 #include <catch2/catch.hpp>
 #include <httplib.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include <fstream>
 #include <regex>
 
+#include "port.hpp"
 #include "ring/consumer.hpp"
 #include "ring/producer.hpp"
 #include "stored.hpp"
@@ -56,19 +56,6 @@ class Manager {
   std::string path_, told_;
   int socket_;
 };
-
-/// A port that nobody has now.
-int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t bytes = sizeof address;
-  REQUIRE(::bind(socket, reinterpret_cast<const sockaddr*>(&address), bytes) == 0);
-  REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &bytes) == 0);
-  ::close(socket);
-  return ntohs(address.sin_port);
-}
 
 struct Fixture {
   std::string ring = support::unique_ring(), other_ring = support::unique_ring();
@@ -236,7 +223,7 @@ TEST_CASE("the environment overrides the configuration, and the command line the
 
 TEST_CASE("its own metrics are samples of the first ring, and shown over HTTP when that is asked for", "[service]") {
   Fixture f;
-  const auto port = std::to_string(free_port());
+  const auto port = std::to_string(support::free_port());
   f.configure("own_metrics_s = 1\n[exposition]\nlisten = \"127.0.0.1:" + port + "\"\n");
   auto persister = f.start();
   f.manager.wait_for("READY=1");

@@ -1,0 +1,79 @@
+#include "sink_rows.hpp"
+
+#include <algorithm>
+
+namespace ringdown {
+
+std::vector<SinkRow> read_sinks(Database& database) {
+  std::vector<SinkRow> out;
+  Statement rows(database, "SELECT destination, accepted, settled, samples, requests, bytes, failures, rewinds, "
+                           "folded, refused, lost, state, trouble FROM remote_write ORDER BY destination");
+  while (rows.step()) {
+    const auto n = [&](int column) { return rows.integer(column); };
+    out.push_back({.destination = rows.text(0),
+                   .cursor = {n(1), n(2)},
+                   .counts = {n(3), n(4), n(5), n(6), n(7), n(8), n(9), n(10)},
+                   .state = rows.text(11),
+                   .trouble = rows.text(12)});
+  }
+  return out;
+}
+
+double lag_s(Database& database, std::int64_t accepted, std::int64_t now_ns) {
+  auto& oldest = database.prepared("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1");
+  const bool found = oldest.bind(1, accepted).step();
+  const auto committed_ns = oldest.integer(0);
+  oldest.reset();
+  return found ? std::max(0.0, static_cast<double>(now_ns - committed_ns) / 1e9) : 0;
+}
+
+void SinkTable::write(const SinkRow& row, std::int64_t now_ns) {
+  const auto& c = row.counts;
+  database_.prepared("REPLACE INTO remote_write (destination, accepted, settled, samples, requests, bytes, failures, "
+                     "rewinds, folded, refused, lost, state, trouble, written_ns) "
+                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(1, std::string_view(destination_)).bind(2, row.cursor.accepted).bind(3, row.cursor.settled)
+      .bind(4, c.samples).bind(5, c.requests).bind(6, c.bytes).bind(7, c.failures).bind(8, c.rewinds)
+      .bind(9, c.folded).bind(10, c.refused).bind(11, c.lost)
+      .bind(12, std::string_view(row.state)).bind(13, std::string_view(row.trouble)).bind(14, now_ns)
+      .run();
+}
+
+std::int64_t SinkTable::set_aside(const std::vector<AsideSample>& samples, std::int64_t now_ns) {
+  std::int64_t refused = 0;
+  bool any = false;
+  auto& insert = database_.prepared("INSERT OR IGNORE INTO remote_write_aside (destination, series, metric, time_ms, value, held, why, "
+                                    "noticed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  for (const auto& sample : samples) {
+    insert.bind(1, std::string_view(destination_)).bind(2, std::int64_t{sample.series}).bind(3, std::string_view(sample.metric))
+        .bind(4, sample.time_ms).bind(5, sample.value).bind(6, std::int64_t{sample.held}).bind(7, std::string_view(sample.why))
+        .bind(8, now_ns).run();
+    const auto is_new = database_.changes() > 0;
+    any |= is_new;
+    refused += is_new && !sample.held;
+  }
+  if (any)
+    database_.prepared("DELETE FROM remote_write_aside WHERE id IN (SELECT id FROM remote_write_aside WHERE destination = ?1 "
+                       "ORDER BY id LIMIT max(0, (SELECT count(*) FROM remote_write_aside WHERE destination = ?1) - ?2))")
+        .bind(1, std::string_view(destination_)).bind(2, aside_max).run();
+  return refused;
+}
+
+void SinkTable::release(const std::vector<AsideSample>& samples) {
+  auto& erase = database_.prepared("DELETE FROM remote_write_aside WHERE destination = ? AND series = ? AND metric = ? AND time_ms = ? "
+                                   "AND held = 1");
+  for (const auto& sample : samples)
+    erase.bind(1, std::string_view(destination_)).bind(2, std::int64_t{sample.series}).bind(3, std::string_view(sample.metric))
+        .bind(4, sample.time_ms).run();
+}
+
+void SinkTable::lose(std::int64_t first_batch, std::int64_t last_batch, std::int64_t samples, std::int64_t now_ns) {
+  // What follows on the last one is one loss.
+  database_.prepared("UPDATE remote_write_losses SET last_batch = ?3, samples = samples + ?4 WHERE destination = ?1 AND last_batch = ?2 - 1")
+      .bind(1, std::string_view(destination_)).bind(2, first_batch).bind(3, last_batch).bind(4, samples).run();
+  if (database_.changes() > 0) return;
+  database_.prepared("INSERT INTO remote_write_losses (destination, first_batch, last_batch, samples, noticed_ns) VALUES (?, ?, ?, ?, ?)")
+      .bind(1, std::string_view(destination_)).bind(2, first_batch).bind(3, last_batch).bind(4, samples).bind(5, now_ns).run();
+}
+
+}  // namespace ringdown

@@ -1,0 +1,75 @@
+// sink_rows.hpp: what a sink and the tables remote_write, remote_write_aside and remote_write_losses tell each other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sqlite.hpp"
+
+namespace ringdown {
+
+/// How far a destination is.
+struct SinkCursor {
+  std::int64_t accepted = 0;     // batch: the receiver has accepted everything up to it
+  std::int64_t settled = 0;      // batch: likewise, and it will not forget it any more; here a restart goes on
+  bool operator==(const SinkCursor&) const = default;
+};
+
+/// What happened since the beginning of its row.
+struct SinkCounts {
+  std::int64_t samples = 0;   // accepted, those that were sent again included
+  std::int64_t requests = 0;  // accepted
+  std::int64_t bytes = 0;     // of them, compressed
+  std::int64_t failures = 0;  // requests that came to nothing: no answer, 429, 5xx
+  std::int64_t rewinds = 0;
+  std::int64_t folded = 0;    // samples of a millisecond that their series had one of already
+  std::int64_t refused = 0;   // samples, with 400
+  std::int64_t lost = 0;      // samples that waited for longer than lag_max
+  bool operator==(const SinkCounts&) const = default;
+};
+
+/// A sample that was not sent with the others.
+struct AsideSample {
+  std::uint32_t series = 0;
+  std::string metric = {};  // its name as it is sent
+  std::int64_t time_ms = 0;
+  double value = 0;
+  bool held = false;        // until its time comes; else it was refused
+  std::string why = {};
+};
+
+struct SinkRow {
+  std::string destination = {};
+  SinkCursor cursor = {};
+  SinkCounts counts = {};
+  std::string state = {};       // sending, waiting or stopped
+  std::string trouble = {};     // why it waits or has stopped
+  bool operator==(const SinkRow&) const = default;
+};
+
+/// Of all destinations that there ever were, by name.
+std::vector<SinkRow> read_sinks(Database& database);
+
+/// The age of the oldest batch behind this one, s; 0: there is none.
+double lag_s(Database& database, std::int64_t accepted, std::int64_t now_ns);
+
+/// Writes for one destination, within a transaction of the caller's.
+class SinkTable {
+ public:
+  static constexpr std::int64_t aside_max = 100'000;  // rows a destination; the oldest go
+
+  SinkTable(Database& database, std::string destination) : database_(database), destination_(std::move(destination)) {}
+
+  void write(const SinkRow& row, std::int64_t now_ns);
+  /// @return how many were refused that were not there before
+  std::int64_t set_aside(const std::vector<AsideSample>& samples, std::int64_t now_ns);
+  void release(const std::vector<AsideSample>& samples);
+  void lose(std::int64_t first_batch, std::int64_t last_batch, std::int64_t samples, std::int64_t now_ns);
+
+ private:
+  Database& database_;
+  std::string destination_;
+};
+
+}  // namespace ringdown

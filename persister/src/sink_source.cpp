@@ -1,0 +1,138 @@
+#include "sink_source.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "store.hpp"
+
+namespace ringdown {
+namespace {
+
+constexpr std::int64_t never_ms = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t ms_ns = 1'000'000;
+
+/// The millisecond that a time is in, also before 1970.
+std::int64_t floor_ms(std::int64_t ns) noexcept { return ns / ms_ns - (ns % ms_ns < 0); }
+
+/// The blob of a batch, read into the view. @return false when it is not there, or cannot be read
+bool read_batch(Database& database, std::int64_t id, BatchView& view) {
+  auto& row = database.prepared("SELECT blob FROM batches WHERE id = ?");
+  struct Reset {
+    Statement& row;
+    ~Reset() { row.reset(); }
+  } const reset{row};
+  if (!row.bind(1, id).step()) return false;
+  try {
+    view.read(row.blob(0));
+  } catch (const SqliteError&) {
+    throw;
+  } catch (const std::runtime_error&) {  // the folds tell of it
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+SinkSeries::SinkSeries(Database& database, const std::vector<std::string>& select, const ring::Labels& labels)
+    : database_(database), select_(select.begin(), select.end()), more_(labels) {}
+
+void SinkSeries::read() {
+  for (const auto& row : read_series(database_, static_cast<std::int64_t>(all_.size()))) {
+    all_.resize(row.id + std::size_t{1});
+    const auto matches = [&](const Selector& selector) { return selector.matches(row.definition); };
+    if (std::any_of(select_.begin(), select_.end(), matches))
+      all_.back() = {true, row.definition.name, encode_labels(row.definition, "", more_)};
+  }
+}
+
+bool BatchSource::next(std::int64_t position, std::int64_t now_ns, Portion& out) {
+  out.position = position;
+  out.samples.clear();
+  out.held.clear();
+  out.folded = 0;
+  unsorted_.clear();
+  if (position != read_to_) know(position);
+  auto& row = database_.prepared("SELECT id, samples FROM batches WHERE id > ? ORDER BY id LIMIT 1");
+  std::int64_t gathered = 0;
+  while (gathered < wanted_) {
+    const bool found = row.bind(1, out.position).step();
+    const auto id = row.integer(0), samples = row.integer(1);
+    row.reset();
+    if (!found || (gathered > 0 && samples > wanted_ - gathered)) break;
+    read(id, floor_ms(now_ns) + future_ms, out);
+    gathered += samples;
+    out.position = id;
+  }
+  if (out.position == position) return false;
+  read_to_ = out.position;
+  arrange(out);
+  return true;
+}
+
+std::int64_t& BatchSource::newest_ms(std::uint32_t series) {
+  if (series >= newest_ms_.size()) newest_ms_.resize(series + std::size_t{1}, never_ms);
+  return newest_ms_[series];
+}
+
+/// What was sent last of each series, as far as the batch before tells.
+void BatchSource::know(std::int64_t batch) {
+  newest_ms_.clear();
+  read_to_ = batch;
+  if (!read_batch(database_, batch, view_)) return;
+  for (std::uint32_t c = 0; c < view_.series(); ++c) {
+    const auto& column = view_.column(c);
+    auto& newest = newest_ms(column.series);
+    for (std::uint32_t i = 0; i < column.count; ++i) newest = std::max(newest, floor_ms(column.time_ns(i)));
+  }
+}
+
+void BatchSource::read(std::int64_t batch, std::int64_t future_from_ms, Portion& out) {
+  if (!read_batch(database_, batch, view_)) return;
+  for (std::uint32_t c = 0; c < view_.series(); ++c) {
+    const auto& column = view_.column(c);
+    if (!series_.is_sent(column.series)) continue;
+    for (std::uint32_t i = 0; i < column.count; ++i) {
+      const auto time_ms = floor_ms(column.time_ns(i));
+      if (time_ms < future_from_ms)
+        unsorted_.push_back({column.series, time_ms, column.value(i)});
+      else
+        out.held.push_back({column.series, series_.name(column.series), time_ms, column.value(i), true,
+                            "more than a minute in the future"});
+    }
+  }
+}
+
+/// A counting sort by series, which leaves the order within each; then by time, where that is needed.
+void BatchSource::arrange(Portion& out) {
+  present_.clear();
+  for (const auto& sample : unsorted_) {
+    if (sample.series >= counts_.size()) counts_.resize(sample.series + std::size_t{1});
+    if (counts_[sample.series]++ == 0) present_.push_back(sample.series);
+  }
+  std::sort(present_.begin(), present_.end());
+  std::uint32_t begin = 0;
+  for (const auto series : present_) begin += std::exchange(counts_[series], begin);
+  out.samples.resize(unsorted_.size());
+  for (const auto& sample : unsorted_) out.samples[counts_[sample.series]++] = sample;
+
+  auto kept = out.samples.begin();
+  begin = 0;
+  for (const auto series : present_) {
+    const auto end = std::exchange(counts_[series], 0);
+    const auto first = out.samples.begin() + begin, last = out.samples.begin() + end;
+    const auto by_time = [](const RemoteSample& a, const RemoteSample& b) { return a.time_ms < b.time_ms; };
+    if (!std::is_sorted(first, last, by_time)) std::stable_sort(first, last, by_time);
+    auto& newest = newest_ms(series);
+    auto before = never_ms;
+    for (auto sample = first; sample != last; ++sample)
+      if (sample->time_ms != newest && sample->time_ms != before) before = (*kept++ = *sample).time_ms;
+    newest = std::max(newest, (last - 1)->time_ms);
+    begin = end;
+  }
+  out.folded = out.samples.end() - kept;
+  out.samples.erase(kept, out.samples.end());
+}
+
+}  // namespace ringdown

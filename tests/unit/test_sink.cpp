@@ -1,0 +1,424 @@
+// test_sink.cpp: what a sink sends, and what it makes of a receiver's answers. Its clock goes on only when told.
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <set>
+
+#include "sink.hpp"
+#include "store.hpp"
+#include "support.hpp"
+#include "write_request.hpp"
+
+using namespace ringdown;
+using namespace std::chrono_literals;
+using Catch::Contains;
+
+namespace {
+
+constexpr std::int64_t base_ms = 1'700'000'000'000;
+std::int64_t wall_ns = base_ms * 1'000'000;
+std::int64_t test_wall_ns() { return wall_ns; }
+
+/// Takes what comes, and remembers only what it has not forgotten.
+struct Receiver {
+  std::map<std::string, std::multimap<std::int64_t, double>> has = {};
+  std::vector<std::size_t> sizes = {};         // samples of each request that it took
+  std::vector<Sender::Answer> answers = {};    // the next ones, in their order; then 204
+  std::function<bool(const support::SentSeries&, std::int64_t time_ms, double value)> refuses = {};
+  int posts = 0;
+  bool was_killed = false;                     // since the last answer
+
+  Sender::Answer take(const std::string& body) {
+    ++posts;
+    Sender::Answer answer{.status = 204};
+    if (!answers.empty()) {
+      answer = answers.front();
+      answers.erase(answers.begin());
+    }
+    if (answer.status != 0) answer.reconnected |= std::exchange(was_killed, false);
+    if (answer.status / 100 != 2) return answer;
+    const auto all = support::read_write_request(body);
+    for (const auto& series : all)
+      for (const auto& [time_ms, value] : series.samples)
+        if (refuses && refuses(series, time_ms, value)) return {.status = 400, .text = "bad " + series.text()};
+    std::size_t samples = 0;
+    for (const auto& series : all)
+      for (const auto& [time_ms, value] : series.samples) {
+        ++samples;
+        auto& there = has[series.text()];
+        const auto [from, to] = there.equal_range(time_ms);
+        const bool is_known = std::any_of(from, to, [&](const auto& one) { return one.second == value; });
+        if (!is_known) there.emplace(time_ms, value);
+      }
+    sizes.push_back(samples);
+    return answer;
+  }
+  std::size_t total() const {
+    std::size_t out = 0;
+    for (const auto& [name, samples] : has) out += samples.size();
+    return out;
+  }
+};
+
+struct Fixture {
+  Fixture() {
+    wall_ns = base_ms * 1'000'000;
+    settings.name = "site";
+    settings.url = "http://receiver";
+    for (std::uint32_t id : {1, 2}) batch.series.push_back({id, {ring::Kind::gauge, std::string(1, static_cast<char>('`' + id)), "", {}, {}}});
+  }
+  ~Fixture() {
+    sink.reset();
+    store.reset();
+    std::filesystem::remove_all(folder);
+  }
+  /// A batch: the samples of series a and b at these milliseconds; a sample's value is its time.
+  void commit(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b = {}) {
+    for (const auto ms : a) batch.samples.push_back({(base_ms + ms) * 1'000'000, static_cast<double>(ms), 1});
+    for (const auto ms : b) batch.samples.push_back({(base_ms + ms) * 1'000'000, static_cast<double>(ms), 2});
+    store->commit(batch);
+    batch.clear();
+  }
+  void start(SinkCursor cursor = {}) {
+    sink.emplace(reader, settings, SinkRow{.destination = "site", .cursor = cursor}, [&](const auto& body) { return receiver.take(body); }, 1);
+  }
+  /// Steps until it waits for something. @return when it is due
+  Sink::Clock::time_point run() {
+    for (int i = 0; i < 100'000; ++i) {
+      const auto due = sink->step(now, wall_ns);
+      if (due > now || sink->is_idle()) return due;
+    }
+    throw std::runtime_error("it comes to no end");
+  }
+  /// Lets time go by, step by step, as a thread does.
+  void run_for(std::chrono::milliseconds time) {
+    const auto end = now + time;
+    while (now < end) {
+      const auto due = run();
+      const auto next = std::min(end, std::max(due, now + 1ms));
+      wall_ns += std::chrono::duration_cast<std::chrono::nanoseconds>(next - now).count();
+      now = next;
+    }
+    run();
+  }
+  /// Writes what the loop would. @return it
+  SinkNews take() {
+    SinkNews news;
+    sink->take_news(news);
+    Transaction transaction(store->database());
+    SinkTable table(store->database(), "site");
+    table.set_aside(news.aside, wall_ns);
+    table.release(news.released);
+    table.write(news.row, wall_ns);
+    transaction.commit();
+    return news;
+  }
+  std::vector<std::int64_t> times(const std::string& series) const {
+    std::vector<std::int64_t> out;
+    if (const auto at = receiver.has.find(series); at != receiver.has.end())
+      for (const auto& [time_ms, value] : at->second) out.push_back(time_ms - base_ms);
+    return out;
+  }
+
+  std::filesystem::path folder = support::unique_folder();
+  std::optional<Store> store{std::in_place, (folder / "m.db").string(), StoreOptions{.wall_ns = &test_wall_ns}};
+  Database reader{(folder / "m.db").string(), Database::Access::read_only};
+  RemoteWriteSettings settings;
+  Batch batch;
+  Receiver receiver;
+  Sink::Clock::time_point now{1000h};
+  std::optional<Sink> sink;
+};
+
+using Times = std::vector<std::int64_t>;
+
+}  // namespace
+
+TEST_CASE("batches are sent in their order, several in a request or one in several", "[sink]") {
+  Fixture f;
+  f.settings.batch_samples = 10;
+  for (int b = 0; b < 5; ++b) f.commit({4 * b, 4 * b + 1}, {4 * b, 4 * b + 2});
+  Times many;
+  for (int i = 100; i < 125; ++i) many.push_back(i);
+  f.commit(many);
+  f.start();
+  f.run();
+  CHECK(f.receiver.sizes == std::vector<std::size_t>{8, 8, 4, 8, 8, 9});
+  CHECK(f.times("b{}") == Times{0, 2, 4, 6, 8, 10, 12, 14, 16, 18});
+  CHECK(f.times("a{}").size() == 35);
+  const auto row = f.take().row;
+  CHECK(row.cursor.accepted == 6);
+  CHECK(row.cursor.settled == 0);
+  CHECK(row.counts.samples == 45);
+  CHECK(row.counts.requests == 6);
+  CHECK(row.state == "sending");
+}
+
+TEST_CASE("only series that a selector matches are sent, with the destination's labels", "[sink]") {
+  Fixture f;
+  f.settings.select = {"b", "nothing"};
+  f.settings.labels = {{"instance", "x"}};
+  f.commit({1, 2}, {3});
+  f.start();
+  f.run();
+  CHECK(f.receiver.total() == 1);
+  CHECK(f.times("b{instance=\"x\"}") == Times{3});
+  f.commit({4});
+  f.run();
+  CHECK(f.take().row.cursor.accepted == 2);  // of which there was nothing to send
+}
+
+TEST_CASE("late samples come in order, and of a millisecond the first one whatever is sent again", "[sink]") {
+  Fixture f;
+  const auto at_ns = [&](std::int64_t ms, std::int64_t ns, double value) {
+    f.batch.samples.push_back({(base_ms + ms) * 1'000'000 + ns, value, 1});
+  };
+  at_ns(5, 0, 1), at_ns(3, 0, 2), at_ns(5, 999'999, 3);
+  f.commit({});
+  at_ns(5, 999'999, 4), at_ns(6, 0, 5);
+  f.commit({});
+  f.start();
+  f.run();
+  CHECK(f.take().row.counts.folded == 2);
+  Fixture g;  // the second batch alone, as after a restart
+  std::swap(g.batch, f.batch);
+  g.start();
+  f.start({.accepted = 1, .settled = 1});
+  f.run();
+  CHECK(f.receiver.has.at("a{}") == std::multimap<std::int64_t, double>{{base_ms + 3, 2}, {base_ms + 5, 1}, {base_ms + 6, 5}});
+}
+
+TEST_CASE("what was accepted is settled once an answer has come over the same connection for long enough", "[sink]") {
+  Fixture f;
+  f.start();
+  f.commit({1});
+  f.run_for(10s);
+  CHECK(f.take().row.cursor.settled == 0);
+  f.commit({2});
+  f.run_for(19s);
+  CHECK(f.take().row.cursor.settled == 0);
+  f.run_for(40s);  // with nothing to send, an empty request asks
+  CHECK(f.take().row.cursor.settled == 2);
+  const auto posts = f.receiver.posts;
+  f.run_for(300s);
+  CHECK(f.receiver.posts == posts);
+}
+
+TEST_CASE("after a lost connection all that was accepted of late is sent again, with jitter and ever longer pauses", "[sink]") {
+  Fixture f;
+  f.start();
+  for (int i = 0; i < 100; ++i) {
+    f.commit({i});
+    f.run_for(1s);
+  }
+  CHECK(f.take().row.cursor.settled == 70);
+  f.receiver.has.clear();  // killed; of what came before, 30 s are not on its disk
+  f.receiver.answers.assign(8, {.status = 0, .text = "Connection refused"});
+  f.commit({100});
+  std::vector<Sink::Clock::duration> pauses;
+  for (int i = 0; i < 8; ++i) {
+    const auto due = f.run();
+    CHECK(f.take().row.trouble == "Connection refused");
+    pauses.push_back(due - f.now);
+    f.now = due;
+  }
+  for (std::size_t i = 0; i < pauses.size(); ++i) {
+    const auto most = std::min<std::chrono::milliseconds>(500ms * (1 << i), 60s);
+    CHECK(pauses[i] <= most);
+    CHECK(pauses[i] >= most / 2);
+  }
+  CHECK(std::set(pauses.begin(), pauses.end()).size() == pauses.size());
+  f.run();
+  CHECK(f.receiver.total() == 31);
+  const auto row = f.take().row;
+  CHECK(row.state == "sending");
+  CHECK(row.trouble.empty());
+  CHECK(row.counts.rewinds == 1);
+  CHECK(row.counts.failures == 8);
+}
+
+TEST_CASE("a receiver that was killed between two requests is noticed by its new connection", "[sink]") {
+  Fixture f;
+  f.start();
+  f.commit({1});
+  f.run();
+  f.receiver.has.clear();
+  f.receiver.answers = {{.status = 204, .reconnected = true}};
+  f.commit({2});
+  f.run();
+  CHECK(f.times("a{}") == Times{1, 2});
+  CHECK(f.take().row.counts.rewinds == 1);
+}
+
+TEST_CASE("a receiver that ends every connection without a word gets everything all the same", "[sink]") {
+  Fixture f;
+  f.start();
+  f.receiver.answers.assign(1000, {.status = 204, .reconnected = true});
+  for (int i = 0; i < 50; ++i) {
+    f.commit({i});
+    f.run_for(1s);
+  }
+  CHECK(f.receiver.total() == 50);
+  CHECK(f.receiver.posts < 100);
+}
+
+TEST_CASE("a single 5xx is tried again, a second one sends again what may be forgotten", "[sink]") {
+  const Sender::Answer failure{.status = 503, .text = "busy"};
+  Fixture f;
+  f.start();
+  f.commit({1});
+  f.run();
+  f.commit({2});
+  f.receiver.answers = {failure};
+  f.run_for(1s);
+  CHECK(f.receiver.sizes == std::vector<std::size_t>{1, 1});
+  f.commit({3});
+  f.receiver.answers = {failure, failure};
+  f.run_for(2s);
+  CHECK(f.receiver.sizes == std::vector<std::size_t>{1, 1, 3});
+  CHECK(f.take().row.counts.failures == 3);
+}
+
+TEST_CASE("Retry-After is respected, up to an hour", "[sink]") {
+  Fixture f;
+  f.start();
+  f.commit({1});
+  f.receiver.answers = {{.status = 429, .retry_after = 20s}, {.status = 503, .retry_after = 100h}};
+  CHECK(f.run() == f.now + 20s);
+  f.now += 20s;
+  CHECK(f.run() == f.now + 1h);
+  CHECK(f.receiver.posts == 2);
+  f.now += 1h;
+  f.run();
+  CHECK(f.receiver.total() == 1);
+}
+
+TEST_CASE("of a refused request the bad samples are set aside with the receiver's words, the others arrive", "[sink]") {
+  Fixture f;
+  f.settings.batch_samples = 1000;
+  Times a;
+  for (int i = 0; i < 500; ++i) a.push_back(i);
+  f.receiver.refuses = [](const auto& series, std::int64_t time_ms, double) {
+    return series.text() == "a{}" && (time_ms - base_ms == 7 || time_ms - base_ms == 300);
+  };
+  f.commit(a, {1, 2});
+  f.start();
+  f.run();
+  CHECK(f.receiver.total() == 500);
+  CHECK(f.receiver.posts < 50);
+  const auto news = f.take();
+  REQUIRE(news.aside.size() == 2);
+  CHECK(news.aside[0].time_ms == base_ms + 7);
+  CHECK(news.aside[1].time_ms == base_ms + 300);
+  CHECK(news.aside[0].metric == "a");
+  CHECK(news.aside[0].why == "HTTP 400: bad a{}");
+  CHECK(news.row.cursor.accepted == 1);
+  f.start();
+  f.run();
+  f.take();  // sent again, and refused again: it has a row already
+  CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_aside") == 2);
+}
+
+TEST_CASE("any other answer stops the destination and says what to do", "[sink]") {
+  for (const auto status : {301L, 401L, 403L, 404L}) {
+    Fixture f;
+    f.start();
+    f.commit({1});
+    f.receiver.answers = {{.status = status, .text = "no"}};
+    CHECK(f.run() == Sink::Clock::time_point::max());
+    CHECK(f.run() == Sink::Clock::time_point::max());
+    const auto row = f.take().row;
+    CHECK(row.state == "stopped");
+    CHECK(row.trouble == "HTTP " + std::to_string(status) + ": no; mend it, then reload ring-persister");
+    CHECK(f.receiver.posts == 1);
+  }
+}
+
+TEST_CASE("samples from the future wait for their time, over a restart as well, and until a crash cannot lose them", "[sink]") {
+  Fixture f;
+  f.start();
+  f.commit({1, 59'000, 200'000}, {2});
+  f.run();
+  CHECK(f.times("a{}") == Times{1, 59'000});
+  CHECK(f.take().aside.size() == 1);
+  f.start({.accepted = 1, .settled = 1});
+  f.run_for(120s);
+  CHECK(f.times("a{}") == Times{1, 59'000});
+  f.run_for(31s);
+  CHECK(f.times("a{}") == Times{1, 59'000, 200'000});
+  f.take();
+  CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_aside WHERE held = 1") == 1);
+  f.run_for(29s);
+  CHECK(f.take().released.size() == 1);
+  CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_aside") == 0);
+}
+
+TEST_CASE("no more samples a second are sent than allowed", "[sink]") {
+  Fixture f;
+  f.settings.batch_samples = 10;
+  f.settings.samples_per_second = 20;
+  for (int i = 0; i < 10; ++i) f.commit({10 * i, 10 * i + 1, 10 * i + 2, 10 * i + 3, 10 * i + 4, 10 * i + 5, 10 * i + 6, 10 * i + 7, 10 * i + 8, 10 * i + 9});
+  f.start();
+  f.run_for(2400ms);
+  CHECK(f.receiver.total() == 50);
+  f.run_for(10s);
+  CHECK(f.receiver.total() == 100);
+}
+
+TEST_CASE("what was given up is not waited for", "[sink]") {
+  Fixture f;
+  f.start();
+  f.receiver.answers = {{.status = 0}};
+  f.commit({1});
+  f.commit({2});
+  f.run();
+  f.store->database().execute("DELETE FROM batches WHERE id = 1");
+  f.sink->skip_to(1);
+  f.run_for(1s);
+  CHECK(f.times("a{}") == Times{2});
+  CHECK(f.take().row.cursor.settled == 1);
+}
+
+TEST_CASE("whatever a receiver answers and forgets, in the end it has every sample once", "[sink]") {
+  const auto seed = support::test_seed();
+  INFO("RINGDOWN_SEED=" << seed);
+  std::mt19937_64 random(seed);
+  for (int round = support::rounds(10); round-- > 0;) {
+    Fixture f;
+    f.settings.batch_samples = 1 + static_cast<std::int64_t>(random() % 40);
+    f.start();
+    Receiver saved;  // on its disk
+    auto saved_at = f.now;
+    std::int64_t ms = 0;
+    for (int i = 0; i < 300; ++i) {
+      Times a, b;
+      for (auto n = random() % 5; n-- > 0;) a.push_back(++ms);
+      for (auto n = random() % 5; n-- > 0;) b.push_back(++ms);
+      f.commit(a, b);
+      switch (random() % 20) {
+        case 0:  // killed: what it has not saved is gone
+          f.receiver.has = saved.has;
+          f.receiver.was_killed = true;
+          f.receiver.answers.assign(random() % 4, {.status = 0, .text = "refused"});
+          break;
+        case 1: f.receiver.answers.assign(random() % 4, {.status = 500}); break;
+        case 2: f.receiver.answers = {{.status = 0, .text = "timeout"}}; break;
+        case 3: f.receiver.answers = {{.status = 429, .retry_after = 2s}}; break;
+        case 4:  // the persister was killed
+          f.start(f.take().row.cursor);
+          f.receiver.was_killed = false;
+          break;
+        default: break;
+      }
+      f.run_for(std::chrono::milliseconds(random() % 2000));
+      if (f.now - saved_at > 8s) {
+        saved.has = f.receiver.has;
+        saved_at = f.now;
+      }
+    }
+    f.receiver.answers.clear();
+    f.run_for(200s);
+    CHECK(f.receiver.total() == static_cast<std::size_t>(ms));
+    CHECK(f.take().row.cursor.settled == f.store->database().query_integer("SELECT max(id) FROM batches"));
+  }
+}
