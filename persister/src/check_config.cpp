@@ -45,6 +45,12 @@ std::string config_text(const Settings& settings) {
   line("maintenance_share_max", settings.maintenance_share_max);
   line("any_file_system", settings.store.any_file_system);
   line("listen", settings.listen.empty() ? "nowhere" : "http://" + settings.listen + "/metrics");
+  line("remote_write", settings.remote_write.empty() ? "none" : "while a destination is behind, its batches are kept");
+  for (const auto& to : settings.remote_write)
+    text += fmt::format("  {}: {} of {} to {}, {} samples a request{}, kept up to {}\n", to.name, tier_names[to.send],
+                        fmt::join(to.select, " or "), to.url, to.batch_samples,
+                        to.samples_per_second ? fmt::format(", {} a second", to.samples_per_second) : "",
+                        duration_text(to.lag_max_s * second_ns));
   line("tiers", ages);
   line("size_max", tiers.size_bytes_max ? size_text(tiers.size_bytes_max) : "none");
   line("rules", settings.store.rules.rules().empty() ? "none" : "the first that matches");

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "remote_write_config.hpp"
 #include "section.hpp"
 #include "setting.hpp"
 #include "units.hpp"
@@ -254,6 +255,7 @@ Settings read(Section top, Settings settings) {
   });
   top.table("tiers", [&](Section& section) { read_tiers(section, tiers); });
   settings.store.rules = Rules(tiers, read_rules(top, tiers));
+  if (top.find("remote_write")) settings.remote_write = read_remote_write(top);
   top.refuse_unknown();
   if (top.errors().empty()) refuse_unreached(top, settings.store.rules.rules());
   return settings;

@@ -29,12 +29,14 @@ Loop::Loop(const Settings& settings)
       store_(settings.database, settings.store),
       catalog_(store_.series(), store_.last_producer(), settings.series_max),
       maintenance_(store_.database(), settings.store.rules, settings.maintenance_share_max),
+      sinks_(store_.database(), settings.remote_write, !settings.until_idle, settings.store.wall_ns),
       last_drain_(Clock::now()),
       last_commit_(last_drain_),
       own_due_(last_drain_ + settings.own_metrics) {
   if (!store_.moved_aside().empty())
     spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,
                   store_.moved_aside());
+  maintenance_.hold_from(sinks_.hold());
   for (const auto& ring : settings.rings) open_ring(ring);
   batch_.samples.reserve(settings.commit_records + turn_records);
   if (settings.listen.empty()) return;
@@ -102,6 +104,7 @@ void Loop::drain_and_commit(Clock::time_point end) {
 void Loop::hand_over() {
   drain_and_commit(Clock::now() + stop_budget);  // a ring that the next Loop does not drain is left empty
   try {
+    sinks_.stop();
     store_.stop();
   } catch (const SqliteError& e) {
     spdlog::error("{}", e.what());
@@ -133,6 +136,7 @@ std::optional<Loop::Clock::time_point> Loop::round(Clock::time_point now) {
   commit_if_due(now, all_drained);
   if (end_ != End::done) return now;
   tell(now);
+  run_sinks(now);
   const bool everything = settings_.until_idle && all_drained && batch_.empty();
   const bool more = maintain(now, all_drained ? next : now, everything);
   checkpoint_if_due(now, next);
@@ -190,6 +194,7 @@ bool Loop::commit(Clock::time_point now) {
       for (auto& d : drains_) d->release();
       committed_ += batch_.samples.size();
       batch_.clear();
+      sinks_.committed();
     }
   } catch (const SqliteError& e) {
     if (e.is_damage()) {
@@ -270,6 +275,21 @@ void Loop::watch_clock() {
   }
 }
 
+/// How far the destinations are, is written apart from the batches: a commit waits for nothing but its own rows.
+void Loop::run_sinks(Clock::time_point now) {
+  if (now < sinks_retry_ || !trouble_.empty()) return;
+  try {
+    sinks_.run(now);
+    maintenance_.hold_from(sinks_.hold());
+  } catch (const SqliteError& e) {
+    if (e.is_damage())
+      give_up_damaged(e.what());
+    else
+      spdlog::error("{}; the cursors of remote write are written later", e.what());
+    sinks_retry_ = now + backoff_max;
+  }
+}
+
 /// A checkpoint cannot be cut: it waits for a round that has time for it, but not for long.
 void Loop::checkpoint_if_due(Clock::time_point now, Clock::time_point next) {
   try {
@@ -331,10 +351,12 @@ void Loop::give_up_damaged(const std::string& what) {
 
 void Loop::stop() {
   const auto end = Clock::now() + stop_budget;
+  sinks_.request_stop();
   drain_and_commit(end);
   while (trouble_.empty() && Clock::now() < end && maintain_slice(Clock::now(), {Clock::now() + settings_.slice}, true)) {
   }
   try {
+    sinks_.stop();
     store_.stop();
     store_.database().checkpoint_passive();
   } catch (const SqliteError& e) {

@@ -14,7 +14,9 @@
 #include "exposition.hpp"
 #include "maintenance.hpp"
 #include "own_metrics.hpp"
+#include "remote_write_settings.hpp"
 #include "service.hpp"
+#include "sinks.hpp"
 #include "store.hpp"
 
 namespace ringdown {
@@ -37,6 +39,7 @@ struct Settings {
   std::string log_level = "info";
   std::chrono::seconds own_metrics{10};          // from one row of its own metrics to the next; 0: none
   std::string listen;                            // where they are shown over HTTP; empty: nowhere
+  std::vector<RemoteWriteSettings> remote_write = {};  // where samples are sent to as well
 };
 
 /// How long a stop may take, drain, fold and checkpoint together.
@@ -83,6 +86,7 @@ class Loop {
   bool maintain_slice(Clock::time_point now, Budget budget, bool everything);
   bool is_pressed() const;
   void watch_clock();
+  void run_sinks(Clock::time_point now);
   void checkpoint_if_due(Clock::time_point now, Clock::time_point next);
   void checkpoint(Clock::time_point now);
   void watch_wal(Clock::time_point now, int left_pages);
@@ -101,6 +105,8 @@ class Loop {
   std::string follow_trouble_;
   Maintenance maintenance_;
   Clock::time_point maintenance_retry_{};
+  Sinks sinks_;
+  Clock::time_point sinks_retry_{};
   std::optional<std::int64_t> clock_offset_ns_;  // of the wall clock from the time since boot
   std::int64_t horizon_ns_ = 0;  // what is older is committed
   std::int64_t drained_ns_ = 0;  // when the last drain that left nothing began

@@ -97,6 +97,7 @@ std::vector<Figure> Loop::figures(Clock::time_point now) {
     out.push_back({Kind::counter, "ringdown_anomalous_samples_total", "",
                    "Samples that came late, from the future or too late, since the database was made.", {{"kind", kind}},
                    static_cast<double>(database.query_integer("SELECT total(count) FROM anomalies WHERE kind = '" + kind + "'"))});
+  sinks_.add_figures(out);
   out.push_back({Kind::gauge, "process_resident_memory_bytes", "B", "Resident memory of ring-persister.", {}, resident_bytes()});
   out.push_back({Kind::counter, "process_cpu_seconds_total", "s", "CPU time of ring-persister.", {},
                  static_cast<double>(ring::clock_ns(CLOCK_PROCESS_CPUTIME_ID)) / 1e9});

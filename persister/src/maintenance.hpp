@@ -31,6 +31,11 @@ class Maintenance {
   /// @return whether there may be more to do now
   bool run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, const Budget& budget);
 
+  /// Batches from this one on are not sealed or deleted: somebody needs them yet.
+  void hold_from(std::int64_t batch) noexcept {
+    sealing_.hold_from(batch);
+    retention_.hold_from(batch);
+  }
   /// Of the time between two drains, what the slices should take. It grows while a job does not come to its end, which
   /// is told.
   double share(Clock::time_point now);

@@ -92,6 +92,7 @@ bool Retention::expire_window(std::int64_t until_ns) {
 bool Retention::expire_batches(std::int64_t until_ns, Budget& budget) {
   auto folded = read_progress(database_, "tier_1m").replay;
   if (rules_.tiers().age_s[tier_1s] > 0) folded = std::min(folded, read_progress(database_, "tier_1s").replay);
+  folded = std::min(folded, hold_from_);
   std::optional<Transaction> transaction;
   std::int64_t last_ns = 0;
   while (!budget.spent()) {

@@ -330,7 +330,7 @@ CREATE TABLE remote_write (
 ) STRICT, WITHOUT ROWID;
 
 -- Samples that were not sent with the others: refused by the receiver (held 0, and what it said), or from the future
--- (held 1: sent when their time has come). The last 100,000 a destination.
+-- (held 1: sent when their time has come; beyond 10,000 refused as well). The last 10,000 a destination.
 CREATE TABLE remote_write_aside (
   id INTEGER PRIMARY KEY,
   destination TEXT NOT NULL,

@@ -63,7 +63,7 @@ Seal::Chosen Seal::choose(std::int64_t wall_ns, Budget& budget) {
     const auto end_ns = bucket_start(first_ns_, window_s * second_ns) + window_s * second_ns;
     if (!found) return first_ > 0 && end_ns < settled_ns ? Chosen::window : Chosen::nothing;  // no more will come into it
     if (first_ > 0 && (committed_ns >= end_ns || samples_ + samples > limits_.window)) return Chosen::window;
-    if (id >= folded || committed_ns >= settled_ns) return Chosen::nothing;
+    if (id >= std::min(folded, hold_from_) || committed_ns >= settled_ns) return Chosen::nothing;
     if (budget.spent()) return Chosen::not_yet;
     if (first_ == 0) {
       first_ = id;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "batch.hpp"
@@ -34,6 +35,8 @@ class Seal {
 
   /// One slice. @param wall_ns  what time it is, ns since the epoch. @return whether there is more to do now
   bool run(std::int64_t wall_ns, Budget& budget);
+  /// Batches from this one on stay.
+  void hold_from(std::int64_t batch) noexcept { hold_from_ = batch; }
   bool is_making() const noexcept { return is_making_; }
   /// Windows that were finished or given up.
   std::int64_t ended() const noexcept { return ended_; }
@@ -53,6 +56,7 @@ class Seal {
   SeriesRules& rules_;
   SealLimits limits_;
   bool has_1s_;  // else that tier is off, and not waited for
+  std::int64_t hold_from_ = std::numeric_limits<std::int64_t>::max();
 
   // The batches of the next window, as far as they have been looked at.
   std::int64_t first_ = 0, last_ = 0, samples_ = 0;

@@ -28,6 +28,7 @@ class Sealing {
     sweep_.begin();
     throw;
   }
+  void hold_from(std::int64_t batch) noexcept { seal_.hold_from(batch); }
   /// A window was deleted.
   void sweep_soon() noexcept { sweep_.begin(); }
   /// Whether what was deleted has become free pages.

@@ -89,6 +89,10 @@ class Section {
     each(inner);
   }
   void refuse_unknown();
+  /// Tells, at the table, that it needs this key.
+  void refuse_missing(const std::string& key) {
+    errors_.add(table_.source().begin, path_ + key + ": not there, expected in every one of these tables");
+  }
   const toml::table& all() const noexcept { return table_; }
   Errors& errors() noexcept { return errors_; }
 

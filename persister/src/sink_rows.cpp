@@ -40,22 +40,29 @@ void SinkTable::write(const SinkRow& row, std::int64_t now_ns) {
 }
 
 std::int64_t SinkTable::set_aside(const std::vector<AsideSample>& samples, std::int64_t now_ns) {
+  if (samples.empty()) return 0;
+  const auto count = [&](bool held) {
+    auto& rows = database_.prepared("SELECT count(*) FROM remote_write_aside WHERE destination = ? AND held = ?");
+    rows.bind(1, std::string_view(destination_)).bind(2, std::int64_t{held}).step();
+    const auto out = rows.integer(0);
+    rows.reset();
+    return out;
+  };
+  auto held = count(true);
   std::int64_t refused = 0;
-  bool any = false;
   auto& insert = database_.prepared("INSERT OR IGNORE INTO remote_write_aside (destination, series, metric, time_ms, value, held, why, "
                                     "noticed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   for (const auto& sample : samples) {
+    const bool is_held = sample.held && held < aside_max;
+    const auto why = sample.why + (sample.held && !is_held ? ", and others wait already" : "");
     insert.bind(1, std::string_view(destination_)).bind(2, std::int64_t{sample.series}).bind(3, std::string_view(sample.metric))
-        .bind(4, sample.time_ms).bind(5, sample.value).bind(6, std::int64_t{sample.held}).bind(7, std::string_view(sample.why))
+        .bind(4, sample.time_ms).bind(5, sample.value).bind(6, std::int64_t{is_held}).bind(7, std::string_view(why))
         .bind(8, now_ns).run();
-    const auto is_new = database_.changes() > 0;
-    any |= is_new;
-    refused += is_new && !sample.held;
+    (is_held ? held : refused) += database_.changes() > 0;
   }
-  if (any)
-    database_.prepared("DELETE FROM remote_write_aside WHERE id IN (SELECT id FROM remote_write_aside WHERE destination = ?1 "
-                       "ORDER BY id LIMIT max(0, (SELECT count(*) FROM remote_write_aside WHERE destination = ?1) - ?2))")
-        .bind(1, std::string_view(destination_)).bind(2, aside_max).run();
+  database_.prepared("DELETE FROM remote_write_aside WHERE id IN (SELECT id FROM remote_write_aside WHERE destination = ? AND "
+                     "held = 0 ORDER BY id LIMIT ?)")
+      .bind(1, std::string_view(destination_)).bind(2, std::max<std::int64_t>(0, count(false) - aside_max)).run();
   return refused;
 }
 

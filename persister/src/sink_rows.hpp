@@ -57,7 +57,7 @@ double lag_s(Database& database, std::int64_t accepted, std::int64_t now_ns);
 /// Writes for one destination, within a transaction of the caller's.
 class SinkTable {
  public:
-  static constexpr std::int64_t aside_max = 100'000;  // rows a destination; the oldest go
+  static constexpr std::int64_t aside_max = 10'000;  // rows of each sort; of those that were refused the oldest go
 
   SinkTable(Database& database, std::string destination) : database_(database), destination_(std::move(destination)) {}
 

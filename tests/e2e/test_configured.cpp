@@ -93,9 +93,14 @@ on_change = true
 interval = "50ms"
 1m = "90d"
 [[rule]]
+[[remote_write]]
+name = "site"
+url = "http://localhost:8428/api/v1/write"
+select = ["a", "b"]
 )");
   const auto run = f.check();
   CHECK(run.status == 0);
+  CHECK_THAT(run.output, Contains("\n  site: raw of a or b to http://localhost:8428/api/v1/write, 10000 samples a request, kept up to 1d\n"));
   CHECK_THAT(run.output, Contains("\nround_ms               100\n") && Contains("\ndurability             normal\n") &&
                              Contains("\nlisten                 nowhere\n"));
   CHECK_THAT(run.output, StartsWith("database               none: give --db\nrings                  plant, test\n"));

@@ -48,6 +48,7 @@ void check_equal(const Settings& a, const Settings& b) {
   CHECK(a.store.any_file_system == b.store.any_file_system);
   CHECK(a.maintenance_share_max == b.maintenance_share_max);
   CHECK(a.listen == b.listen);
+  CHECK(a.remote_write == b.remote_write);
   CHECK(a.store.rules.tiers() == b.store.rules.tiers());
   CHECK(a.store.rules.rules() == b.store.rules.rules());
 }
@@ -384,4 +385,55 @@ TEST_CASE("a series is read as Prometheus writes it", "[config]") {
     INFO(bad);
     CHECK_THROWS_AS(parse_series(bad), ring::Error);
   }
+}
+
+TEST_CASE("a destination of remote write has what its table says, and defaults", "[config]") {
+  const auto destinations = parse(full_example()).remote_write;
+  REQUIRE(destinations.size() == 2);
+  const auto& site = destinations[0];
+  CHECK(site.name == "site");
+  CHECK(site.url == "http://localhost:8428/api/v1/write");
+  CHECK(site.labels == ring::Labels{{"instance", "plant-1"}});
+  CHECK(site.headers == std::vector<std::pair<std::string, std::string>>{{"X-Scope-OrgID", "site"}});
+  CHECK(site.user == "plant-1");
+  CHECK(destinations[1].bearer_file == "/etc/ringdown/archive.token");
+  auto defaults = destinations[1];
+  defaults.bearer_file.clear();
+  RemoteWriteSettings expected;
+  expected.name = "archive";
+  expected.url = "https://archive.example/api/v1/write";
+  CHECK(defaults == expected);
+  const auto other = parse("[[remote_write]]\nname = \"a\"\nurl = \"http://h\"\nsend = \"5m\"\nlag_max = \"2h\"\nselect = "
+                           "[\"a\", \"{x=~'b.*'}\"]").remote_write;
+  CHECK(other[0].send == tier_5m);
+  CHECK(other[0].lag_max_s == 7200);
+  CHECK(other[0].select == std::vector<std::string>{"a", "{x=~'b.*'}"});
+}
+
+TEST_CASE("a destination that cannot be is refused, with its place and what was expected", "[config]") {
+  const auto with = [](const std::string& more) {
+    return refusal("[[remote_write]]\nname = \"a\"\nurl = \"http://h/w\"\n" + more);
+  };
+  CHECK(with("").empty());
+  CHECK_THAT(refusal("remote_write = 1"), Contains("a.toml:1:16: remote_write: found 1, expected tables, each headed"));
+  CHECK_THAT(refusal("[[remote_write]]\nname = \"a\""), Contains("a.toml:1:1: remote_write[1].url: not there"));
+  CHECK_THAT(refusal("[[remote_write]]\nname = \"a b\"\nurl = \"ftp://h\""),
+             Contains("remote_write[1].name: found 'a b', expected") && Contains("remote_write[1].url: found 'ftp://h'"));
+  CHECK_THAT(with("[[remote_write]]\nname = \"a\"\nurl = \"http://h\""), Contains("remote_write[2].name: found 'a', expected a name"));
+  CHECK_THAT(with("select = [\"{a=b}\"]"), Contains("a.toml:4:11: remote_write[1].select: selector '{a=b}': column 4"));
+  CHECK_THAT(with("select = []"), Contains("expected selectors"));
+  CHECK_THAT(with("labels = { __name__ = \"x\" }"), Contains("remote_write[1].labels.__name__: no label can have this name"));
+  CHECK_THAT(with("headers = { Content-Type = \"x\" }"), Contains("headers.Content-Type: expected the name of a header"));
+  CHECK_THAT(with("headers = { A = \"x\\r\\nB: y\" }"), Contains("expected one line of text"));
+  CHECK_THAT(with("send = \"1s\""), Contains("expected one of \"raw\", \"1m\", \"5m\", \"1h\""));
+  CHECK_THAT(with("lag_max = \"1s\""), Contains("expected a duration in quotes from"));
+  CHECK_THAT(with("batch_samples = 0"), Contains("a whole number from 1 to 1000000"));
+  CHECK_THAT(with("user = \"u\"\nbearer_file = \"f\""), Contains("bearer_file: found 'f', expected nothing beside user"));
+  CHECK_THAT(with("password_file = \"f\""), Contains("expected a user beside it"));
+  CHECK_THAT(with("key_file = \"f\""), Contains("expected a cert_file beside it"));
+  CHECK_THAT(with("urls = \"f\""), Contains("did you mean url?"));
+  std::string many;
+  for (std::size_t i = 0; i <= destinations_max; ++i)
+    many += "[[remote_write]]\nname = \"d" + std::to_string(i) + "\"\nurl = \"http://h\"\n";
+  CHECK_THAT(refusal(many), Contains("found 9 destinations, expected at most 8"));
 }

@@ -1,0 +1,182 @@
+#include "sinks.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "raw_reader.hpp"
+#include "window.hpp"
+
+namespace ringdown {
+namespace {
+
+constexpr std::chrono::seconds interval{1}, tell_interval{60};
+constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
+
+/// The newest batch that there was.
+std::int64_t newest_batch(Database& database) {
+  return database.query_integer("SELECT max(coalesce((SELECT max(id) FROM batches), 0), (SELECT through_batch FROM sealed))");
+}
+
+}  // namespace
+
+Sinks::Sinks(Database& database, const std::vector<RemoteWriteSettings>& settings, bool send, std::int64_t (*wall_ns)())
+    : database_(database), wall_ns_(wall_ns) {
+  if (settings.empty()) return;
+  const auto rows = read_sinks(database);
+  Transaction transaction(database);
+  for (const auto& one : settings) open(all_.emplace_back(One{.settings = one, .table = SinkTable(database, one.name)}), rows);
+  transaction.commit();
+  for (auto& one : all_)
+    if (send) one.thread = std::make_unique<SinkThread>(database.path(), one.settings, one.row, wall_ns);
+}
+
+/// A new one begins with the batches that are not sealed. So does one whose next batches were sealed while it was not in
+/// the configuration: these are lost to it.
+void Sinks::open(One& one, const std::vector<SinkRow>& rows) {
+  const auto known = std::find_if(rows.begin(), rows.end(), [&](const SinkRow& row) { return row.destination == one.settings.name; });
+  const auto sealed = window::read_sealed(database_).through_batch;
+  if (known != rows.end()) one.row = *known;
+  auto& cursor = one.row.cursor;
+  one.row.destination = one.settings.name;
+  if (known == rows.end()) cursor = {sealed, sealed};
+  // A database that was put back, or damaged, may be behind its cursors.
+  cursor.settled = std::clamp<std::int64_t>(cursor.settled, 0, newest_batch(database_));
+  cursor.accepted = std::clamp(cursor.accepted, cursor.settled, newest_batch(database_));
+  if (cursor.accepted < sealed) {
+    Statement lost(database_, "SELECT total(samples) FROM windows WHERE last_batch > ?");
+    lost.bind(1, cursor.accepted).step();
+    one.table.lose(cursor.accepted + 1, sealed, lost.integer(0), wall_ns_());
+    one.row.counts.lost += lost.integer(0);
+    cursor.accepted = sealed;
+  }
+  cursor.settled = std::max(cursor.settled, std::min(sealed, cursor.accepted));
+  one.news.row = one.row;
+  one.table.write(one.row, wall_ns_());
+}
+
+void Sinks::committed() {
+  for (auto& one : all_)
+    if (one.thread) one.thread->wake();
+}
+
+void Sinks::run(Clock::time_point now) {
+  if (now < due_ || all_.empty()) return;
+  due_ = now + interval;
+  write();
+  for (auto& one : all_) tell(one, now);
+}
+
+/// One transaction for all of them, if there is anything to be written.
+void Sinks::write() {
+  std::vector<Change> changes;
+  for (auto& one : all_) changes.push_back(change_of(one));
+  const auto is_change = [&](const Change& change) {
+    const auto& one = all_[static_cast<std::size_t>(&change - changes.data())];
+    return change.row != one.row || !one.news.aside.empty() || !one.news.released.empty();
+  };
+  if (std::none_of(changes.begin(), changes.end(), is_change)) return;
+  const auto now_ns = wall_ns_();
+  Transaction transaction(database_);
+  for (auto& change : changes) {
+    if (!is_change(change)) continue;
+    auto& one = all_[static_cast<std::size_t>(&change - changes.data())];
+    change.row.counts.refused += one.table.set_aside(one.news.aside, now_ns);
+    one.table.release(one.news.released);
+    if (change.lost > 0) one.table.lose(change.lost_first, change.skipped, change.lost, now_ns);
+    one.table.write(change.row, now_ns);
+  }
+  transaction.commit();
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    auto& one = all_[i];
+    one.row = changes[i].row;
+    one.news.aside.clear();
+    one.news.released.clear();
+    if (changes[i].skipped <= one.skipped) continue;
+    one.skipped = changes[i].skipped;
+    if (one.thread) one.thread->skip_to(one.skipped);
+  }
+}
+
+/// What is to become of its row; batches that have waited for lag_max are given up.
+Sinks::Change Sinks::change_of(One& one) {
+  if (one.thread) one.thread->take_news(one.news);
+  Change out{.row = one.news.row, .skipped = one.skipped};
+  out.row.counts.lost = one.row.counts.lost;
+  out.row.counts.refused = one.row.counts.refused;
+  auto& cursor = out.row.cursor;
+  cursor = {std::max(cursor.accepted, one.skipped), std::max(cursor.settled, one.skipped)};
+  const auto until_ns = wall_ns_() - one.settings.lag_max_s * 1'000'000'000;
+  auto& oldest = database_.prepared("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1");
+  const bool is_over = oldest.bind(1, cursor.settled).step() && oldest.integer(0) < until_ns;
+  oldest.reset();
+  if (!is_over) return out;
+  out.skipped = batch_at(database_, until_ns, newest_batch(database_) + 1) - 1;
+  if (out.skipped > cursor.accepted) {
+    auto& samples = database_.prepared("SELECT total(samples) FROM batches WHERE id > ? AND id <= ?");
+    samples.bind(1, cursor.accepted).bind(2, out.skipped).step();
+    out.lost = samples.integer(0);
+    out.lost_first = cursor.accepted + 1;
+    samples.reset();
+  }
+  out.row.counts.lost += out.lost;
+  cursor = {std::max(cursor.accepted, out.skipped), std::max(cursor.settled, out.skipped)};
+  return out;
+}
+
+void Sinks::tell(One& one, Clock::time_point now) {
+  const auto& state = one.row.state;
+  const bool is_new = state != one.told && !(state == "sending" && one.told.empty());
+  if (!is_new || (state == "waiting" && now - one.told_at < tell_interval && !one.told.empty())) return;
+  if (state == "sending")
+    spdlog::info("remote write {}: accepted again", one.settings.name);
+  else if (state == "stopped")
+    spdlog::error("remote write {}: stopped: {}", one.settings.name, one.row.trouble);
+  else
+    spdlog::warn("remote write {}: {}; tried again, and its batches are kept for {} s", one.settings.name, one.row.trouble,
+                 one.settings.lag_max_s);
+  one.told = state;
+  one.told_at = now;
+}
+
+void Sinks::request_stop() {
+  for (auto& one : all_)
+    if (one.thread) one.thread->request_stop();
+}
+
+void Sinks::stop() {
+  request_stop();
+  write();
+}
+
+std::int64_t Sinks::hold() const noexcept {
+  auto out = none;
+  for (const auto& one : all_) out = std::min(out, std::max(one.row.cursor.settled, one.skipped));
+  return out;
+}
+
+void Sinks::add_figures(std::vector<Figure>& out) {
+  for (const auto& one : all_) {
+    const ring::Labels of{{"destination", one.settings.name}};
+    const auto& c = one.row.counts;
+    const auto add = [&](ring::Kind kind, const char* what, const char* unit, const char* help, double value) {
+      out.push_back({kind, std::string("ringdown_remote_write_") + what, unit, help, of, value});
+    };
+    const auto count = [&](const char* what, const char* help, std::int64_t n) {
+      add(ring::Kind::counter, what, "", help, static_cast<double>(n));
+    };
+    count("samples_total", "Samples that the destination has accepted, those that were sent again included.", c.samples);
+    count("requests_total", "Requests that the destination has accepted.", c.requests);
+    add(ring::Kind::counter, "bytes_total", "B", "Bytes of these, compressed.", static_cast<double>(c.bytes));
+    count("failures_total", "Requests that are sent again: no answer, 429 or 5xx.", c.failures);
+    count("rewinds_total", "How often was sent again what a receiver may have forgotten.", c.rewinds);
+    count("folded_samples_total", "Samples of a millisecond of which their series had one already.", c.folded);
+    count("refused_samples_total", "Samples that the destination has refused; set aside.", c.refused);
+    count("lost_samples_total", "Samples that were given up, since the destination was away for longer than lag_max.", c.lost);
+    add(ring::Kind::gauge, "stopped", "", "1 when the destination was given up until a reload.", one.row.state == "stopped");
+    add(ring::Kind::gauge, "lag_seconds", "s", "Age of the oldest commit that the destination has not accepted.",
+        lag_s(database_, one.row.cursor.accepted, wall_ns_()));
+  }
+}
+
+}  // namespace ringdown

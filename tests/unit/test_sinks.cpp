@@ -1,0 +1,194 @@
+// test_sinks.cpp: what is kept for a destination, for how long, and what is lost to it.
+#include <catch2/catch.hpp>
+
+#include "maintenance.hpp"
+#include "sinks.hpp"
+#include "store.hpp"
+#include "support.hpp"
+
+using namespace ringdown;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::int64_t wall_ns = 0;
+std::int64_t test_wall_ns() { return wall_ns; }
+
+struct Fixture {
+  Fixture() {
+    wall_ns = 1'700'000'000'000'000'000;
+    store.emplace((folder / "m.db").string(), StoreOptions{.wall_ns = &test_wall_ns});
+    settings.name = "site";
+    settings.url = "http://receiver";
+    settings.lag_max_s = 6 * 3600;
+    batch.series.push_back({1, {ring::Kind::gauge, "a", "", {}, {}}});
+  }
+  ~Fixture() {
+    sinks.reset();
+    maintenance.reset();
+    store.reset();
+    std::filesystem::remove_all(folder);
+  }
+  /// A batch of so many samples each minute.
+  void record(int minutes, int samples = 10) {
+    for (; minutes > 0; --minutes) {
+      wall_ns += 60'000'000'000;
+      for (int i = 0; i < samples; ++i) batch.samples.push_back({wall_ns - 1'000'000 * (samples - i), 1.0, 1});
+      store->commit(batch);
+      batch.clear();
+    }
+  }
+  void open(std::vector<RemoteWriteSettings> all) {
+    sinks.reset();
+    sinks.emplace(store->database(), all, false, &test_wall_ns);
+  }
+  void maintain() {
+    maintenance.emplace(store->database(), rules, 1.0);
+    sinks->run(now += 2s);
+    maintenance->hold_from(sinks->hold());
+    for (bool more = true; more; now += 20s) {
+      Budget budget;
+      more = maintenance->run(Fold::everything, wall_ns, now, budget);
+    }
+  }
+  std::int64_t query(const std::string& sql) { return store->database().query_integer(sql); }
+  std::int64_t sealed() { return query("SELECT through_batch FROM sealed"); }
+
+  std::filesystem::path folder = support::unique_folder();
+  std::optional<Store> store;
+  RemoteWriteSettings settings;
+  Rules rules;
+  Batch batch;
+  std::optional<Sinks> sinks;
+  std::optional<Maintenance> maintenance;
+  Sinks::Clock::time_point now = Sinks::Clock::now();
+};
+
+}  // namespace
+
+TEST_CASE("batches that a destination has not settled are neither sealed nor deleted", "[sinks]") {
+  Fixture f;
+  f.rules = Rules(Tiers{{600, 600, 30 * 86400, 180 * 86400, forever_s}}, {});
+  f.open({f.settings});
+  f.record(120);
+  f.maintain();
+  CHECK(f.sealed() == 0);
+  CHECK(f.query("SELECT count(*) FROM batches") == 120);
+  f.open({});
+  f.maintain();
+  CHECK(f.sealed() > 60);
+  CHECK(f.query("SELECT count(*) FROM batches") < 60);
+}
+
+TEST_CASE("what has waited for lag_max is lost to the destination, counted, and sealed", "[sinks]") {
+  Fixture f;
+  f.open({f.settings});
+  f.record(10 * 60);
+  f.maintain();
+  CHECK(f.sealed() > 220);  // whole quarters of an hour
+  CHECK(f.sealed() <= 239);
+  CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 1);
+  CHECK(f.query("SELECT last_batch FROM remote_write_losses") == 239);
+  CHECK(f.query("SELECT samples FROM remote_write_losses") == 2390);
+  f.record(60, 5);
+  f.maintain();
+  CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 1);  // it goes on where it has ended
+  CHECK(f.query("SELECT first_batch FROM remote_write_losses") == 1);
+  CHECK(f.query("SELECT samples FROM remote_write_losses") == 2990);
+  CHECK(f.query("SELECT lost FROM remote_write") == 2990);
+  CHECK(f.query("SELECT settled FROM remote_write") == 299);
+}
+
+TEST_CASE("what was accepted but not settled when its time is over is no loss", "[sinks]") {
+  Fixture f;
+  f.record(8 * 60);
+  f.open({f.settings});
+  f.store->database().execute("UPDATE remote_write SET accepted = 100");
+  f.open({f.settings});
+  f.maintain();
+  CHECK(f.query("SELECT first_batch FROM remote_write_losses") == 101);
+  CHECK(f.query("SELECT lost FROM remote_write") == 190);
+}
+
+TEST_CASE("the slowest destination is waited for", "[sinks]") {
+  Fixture f;
+  f.record(60);
+  auto other = f.settings;
+  other.name = "other";
+  f.open({f.settings, other});
+  f.store->database().execute("UPDATE remote_write SET accepted = 50, settled = 40 WHERE destination = 'other'");
+  f.store->database().execute("UPDATE remote_write SET accepted = 20, settled = 20 WHERE destination = 'site'");
+  f.open({f.settings, other});
+  CHECK(f.sinks->hold() == 20);  // that one too: it tells which milliseconds were sent
+  f.open({other});
+  CHECK(f.sinks->hold() == 40);
+  f.open({});
+  CHECK(f.sinks->hold() == std::numeric_limits<std::int64_t>::max());
+}
+
+TEST_CASE("a new destination begins with what is not sealed, one that comes back knows what it has missed", "[sinks]") {
+  Fixture f;
+  f.open({f.settings});
+  f.store->database().execute("UPDATE remote_write SET accepted = 30, settled = 30");
+  f.record(120);
+  f.open({});
+  f.maintain();
+  const auto sealed = f.sealed();
+  REQUIRE(sealed > 60);
+  auto other = f.settings;
+  other.name = "other";
+  f.open({other});
+  CHECK(f.sinks->hold() == sealed);
+  CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 0);
+  f.store->database().execute("UPDATE remote_write SET accepted = 30, settled = 30 WHERE destination = 'site'");
+  f.open({f.settings});
+  CHECK(f.sinks->hold() == sealed);
+  CHECK(f.query("SELECT first_batch FROM remote_write_losses") == 31);
+  CHECK(f.query("SELECT lost FROM remote_write WHERE destination = 'site'") >= 10 * (sealed - 30));
+  f.open({f.settings});
+  CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 1);
+}
+
+TEST_CASE("a cursor that is ahead of its database goes back to it", "[sinks]") {
+  Fixture f;
+  f.record(10);
+  f.open({f.settings});
+  f.store->database().execute("UPDATE remote_write SET accepted = 900, settled = 800");
+  f.open({f.settings});
+  CHECK(f.query("SELECT settled FROM remote_write") == 10);
+  CHECK(f.query("SELECT accepted FROM remote_write") == 10);
+}
+
+TEST_CASE("samples that are set aside are few, and those that wait are never the ones that go", "[sinks]") {
+  Fixture f;
+  SinkTable table(f.store->database(), "site");
+  constexpr auto most = SinkTable::aside_max;
+  const auto aside = [&](std::int64_t count, std::int64_t from_ms, bool held) {
+    std::vector<AsideSample> samples;
+    for (std::int64_t i = 0; i < count; ++i) samples.push_back({1, "a", from_ms + i, 1.0, held, "why"});
+    Transaction transaction(f.store->database());
+    const auto refused = table.set_aside(samples, wall_ns);
+    transaction.commit();
+    return refused;
+  };
+  CHECK(aside(10, 0, true) == 0);
+  CHECK(aside(10, 0, false) == 10);
+  CHECK(aside(10, 0, false) == 0);  // sent again, and refused again
+  CHECK(aside(most + 5, 100, false) == most + 5);
+  CHECK(f.query("SELECT min(time_ms) FROM remote_write_aside WHERE held = 0") == 105);
+  CHECK(aside(most, 1'000'000, true) == 10);
+  CHECK(f.query("SELECT count(*) FROM remote_write_aside WHERE held = 1") == most);
+  CHECK(f.query("SELECT count(*) FROM remote_write_aside WHERE held = 0") == most);
+}
+
+TEST_CASE("the own metrics tell how each destination is", "[sinks]") {
+  Fixture f;
+  f.open({f.settings});
+  f.record(3);
+  std::vector<Figure> figures;
+  f.sinks->add_figures(figures);
+  const auto lag = std::find_if(figures.begin(), figures.end(), [](const auto& one) { return one.name == "ringdown_remote_write_lag_seconds"; });
+  REQUIRE(lag != figures.end());
+  CHECK(lag->labels == ring::Labels{{"destination", "site"}});
+  CHECK(lag->value == 120);
+}
