@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "cli.hpp"
+#include "sink_status.hpp"
 #include "sqlite.hpp"
+#include "store.hpp"
 #include "verify.hpp"
 
 namespace inspect {
@@ -40,6 +42,7 @@ struct DatabaseReport {
   std::int64_t durable_through_ns = 0;  // 0: nothing would survive a power cut
   std::int64_t stored = 0, lost = 0;    // samples, over all generations of the ring
   std::vector<LossTotal> losses;
+  std::vector<ringdown::SinkStatus> sinks;  // destinations of remote write, of all rings
 };
 
 inline void read_maintenance(ringdown::Database& database, DatabaseReport& report) {
@@ -76,6 +79,7 @@ inline DatabaseReport read_database(const std::string& path, const std::string& 
     report.losses.push_back({losses.text(0), losses.integer(1), losses.text(2), losses.integer(3), losses.integer(4),
                              losses.integer(5)});
   read_maintenance(database, report);
+  report.sinks = ringdown::read_sink_status(database, ringdown::realtime_ns());
   return report;
 }
 
@@ -91,7 +95,8 @@ inline nlohmann::json to_json(const DatabaseReport& report) {
           {"buckets_waiting", report.buckets_waiting}, {"anomalies", std::move(anomalies)},
           {"raw", {{"sealed", report.sealed}, {"windows", report.windows}, {"unsealed", report.unsealed}}},
           {"path", report.path}, {"durable_through_ns", report.durable_through_ns}, {"stored", report.stored},
-          {"lost", report.lost}, {"losses", std::move(losses)}};
+          {"lost", report.lost}, {"losses", std::move(losses)},
+          {"remote_write", ringdown::sink_status_json(report.sinks)}};
 }
 
 inline void print(const DatabaseReport& report) {
@@ -108,6 +113,7 @@ inline void print(const DatabaseReport& report) {
                report.batches_waiting, report.buckets_waiting);
   fmt::print("  raw: {} samples sealed in {} windows, {} in batches\n", report.sealed, report.windows, report.unsealed);
   for (const auto& [kind, count] : report.anomalies) fmt::print("  {}: {}\n", kind, count);
+  if (!report.sinks.empty()) fmt::print("\n{}", ringdown::sink_status_text(report.sinks));
   if (report.losses.empty()) return;
   fmt::print("{:<16} {:>10} {:<15} {:>12}  {:<23} {:<23}\n", "PRODUCER", "PID", "REASON", "LOST", "FIRST", "LAST");
   for (std::size_t i = 0; i < std::min(report.losses.size(), losses_shown_max); ++i) {

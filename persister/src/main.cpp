@@ -18,6 +18,7 @@
 #include "restore.hpp"
 #include "service.hpp"
 #include "setting.hpp"
+#include "sink_status.hpp"
 #include "verify.hpp"
 
 namespace {
@@ -32,13 +33,15 @@ Examples:
   ring-persister verify --db metrics.db                        prove that no sample was lost or counted twice
   ring-persister backup --db metrics.db --to /backup/metrics.db   copy it, beside a running persister as well
   ring-persister restore --from /backup/metrics.db --db metrics.db
+  ring-persister status --db metrics.db                        how far the destinations of remote write are
 
 Every option is an environment variable as well: RINGDOWN_COMMIT_MS=250. It overrides the configuration, and the command
 line overrides it. SIGHUP reloads the configuration: what is in it holds at once, but for another database.
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.
 Of backup and restore: 0 done, 1 not done, 2 wrong usage.
-Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.)";
+Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.
+Of status: 0 every destination accepts, 1 one does not, 2 wrong usage, 3 the database could not be read.)";
 
 /// The settings of a configuration that was changed. Throws ConfigError.
 using Reread = std::function<ringdown::Settings()>;
@@ -210,6 +213,11 @@ int main(int argc, char** argv) {
   verify.add_option("--db", verified, "The database; a persister may be writing it")->required()->type_name("FILE");
   verify.add_flag("--json", json, "What was found, as JSON");
   verify.add_flag("--quiet", quiet, "Say nothing when all holds");
+  std::string asked;
+  bool status_json = false;
+  auto& status = *app.add_subcommand("status", "Says how far the destinations of remote write are, and what they refuse");
+  status.add_option("--db", asked, "The database; a persister may be writing it")->required()->type_name("FILE");
+  status.add_flag("--json", status_json, "The same as JSON");
   // Each overrides the one before: defaults, the file, the environment, the command line.
   const auto read_settings = [&] {
     settings = ringdown::load_config(config);
@@ -236,6 +244,7 @@ int main(int argc, char** argv) {
     if (backup) return ringdown::backup_command(backup_command);
     if (restore) return ringdown::restore_command(restore_command);
     if (verify) return ringdown::verify_command(verified, json, quiet);
+    if (status) return ringdown::status_command(asked, status_json);
     if (check) {
       std::fputs(checked_config(checked, series).c_str(), stdout);
       return 0;

@@ -1,5 +1,6 @@
 #include "sink_thread.hpp"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ void SinkThread::run() {
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   constexpr int less_urgent = 10;
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), less_urgent);  // of this thread
+  ::pthread_setname_np(::pthread_self(), "remote-write");
   while (!stop_) {
     std::string why;
     try {

@@ -39,6 +39,8 @@ void Sinks::open(One& one, const std::vector<SinkRow>& rows) {
   if (known != rows.end()) one.row = *known;
   auto& cursor = one.row.cursor;
   one.row.destination = one.settings.name;
+  one.row.state = "sending";
+  one.row.trouble.clear();
   if (known == rows.end()) cursor = {sealed, sealed};
   // A database that was put back, or damaged, may be behind its cursors.
   cursor.settled = std::clamp<std::int64_t>(cursor.settled, 0, newest_batch(database_));

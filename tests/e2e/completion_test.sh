@@ -39,7 +39,7 @@ for program in ring-persister ring-inspect ring-query ring-hostmon ring-replay r
     { echo "FAILED: $program is not completed" && exit 1; }
 done
 
-is "commands" "backup check-config restore verify" ring-persister ""
+is "commands" "backup check-config restore status verify" ring-persister ""
 is "a command that was begun" "backup" ring-persister b
 is "a command behind an option's value" "verify" ring-persister --db plant.db v
 is "a value that has a command's name is none" "verify" ring-persister --db backup v

@@ -2,12 +2,14 @@
 #include <catch2/catch.hpp>
 
 #include "maintenance.hpp"
+#include "sink_status.hpp"
 #include "sinks.hpp"
 #include "store.hpp"
 #include "support.hpp"
 
 using namespace ringdown;
 using namespace std::chrono_literals;
+using Catch::Contains;
 
 namespace {
 
@@ -191,4 +193,32 @@ TEST_CASE("the own metrics tell how each destination is", "[sinks]") {
   REQUIRE(lag != figures.end());
   CHECK(lag->labels == ring::Labels{{"destination", "site"}});
   CHECK(lag->value == 120);
+}
+
+TEST_CASE("status tells of each destination how far it is, why it waits, and what it refuses", "[sinks]") {
+  Fixture f;
+  const auto status = [&](const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{RING_PERSISTER_PATH, "status", "--db", (f.folder / "m.db").string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return support::run(words);
+  };
+  CHECK(status().status == 0);
+  CHECK_THAT(status().output, Contains("no destination of remote write"));
+  f.open({f.settings});
+  f.record(3);
+  CHECK(status().status == 0);
+  f.store->database().execute("UPDATE remote_write SET accepted = 1, samples = 10, bytes = 55, state = 'waiting', trouble = 'HTTP 503: busy'");
+  SinkTable table(f.store->database(), "site");
+  table.set_aside({{1, "a", 7, 0.5, false, "HTTP 400: out of order"}, {1, "a", 8, 1, true, "future"}}, wall_ns);
+  const auto found = status();
+  CHECK(found.status == 1);
+  CHECK_THAT(found.output, Contains("site             waiting") && Contains("   5.50 ") && Contains("\n  waiting: HTTP 503: busy\n") &&
+                               Contains("\n  refused last: a 0.5 at 7 ms: HTTP 400: out of order\n"));
+  const auto read = read_sink_status(f.store->database(), wall_ns);
+  REQUIRE(read.size() == 1);
+  CHECK(read[0].lag_s == 60);
+  CHECK(read[0].waiting == 20);
+  CHECK(read[0].held == 1);
+  CHECK_THAT(status({"--json"}).output, Contains("\"waiting\": 20") && Contains("\"held\": 1"));
+  CHECK(support::run({RING_PERSISTER_PATH, "status", "--db", (f.folder / "no.db").string()}).status == 3);
 }

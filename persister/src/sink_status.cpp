@@ -1,0 +1,79 @@
+#include "sink_status.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "store.hpp"
+#include "verify.hpp"
+
+namespace ringdown {
+
+std::vector<SinkStatus> read_sink_status(Database& database, std::int64_t now_ns) {
+  std::vector<SinkStatus> out;
+  Statement waiting(database, "SELECT total(samples) FROM batches WHERE id > ?");
+  Statement held(database, "SELECT count(*) FROM remote_write_aside WHERE destination = ? AND held = 1");
+  Statement refused(database, "SELECT metric, time_ms, value, why FROM remote_write_aside WHERE destination = ? AND held = 0 "
+                              "ORDER BY id DESC LIMIT 1");
+  for (auto& row : read_sinks(database)) {
+    auto& one = out.emplace_back();
+    one.row = std::move(row);
+    one.lag_s = lag_s(database, one.row.cursor.accepted, now_ns);
+    if (waiting.bind(1, one.row.cursor.accepted).step()) one.waiting = waiting.integer(0);
+    if (held.bind(1, std::string_view(one.row.destination)).step()) one.held = held.integer(0);
+    if (refused.bind(1, std::string_view(one.row.destination)).step())
+      one.refused_last = fmt::format("{} {} at {} ms: {}", refused.text(0), refused.real(2), refused.integer(1), refused.text(3));
+    for (auto* statement : {&waiting, &held, &refused}) statement->reset();
+  }
+  return out;
+}
+
+std::string sink_status_text(const std::vector<SinkStatus>& all) {
+  if (all.empty()) return {};
+  auto text = fmt::format("{:<16} {:<8} {:>8} {:>12} {:>14} {:>8} {:>8} {:>10} {:>10} {:>10}\n", "DESTINATION", "STATE", "LAG s",
+                          "WAITING", "SENT", "B/SAMPLE", "REWINDS", "HELD", "REFUSED", "LOST");
+  for (const auto& one : all) {
+    const auto& c = one.row.counts;
+    text += fmt::format("{:<16} {:<8} {:>8.1f} {:>12} {:>14} {:>8.2f} {:>8} {:>10} {:>10} {:>10}\n", one.row.destination,
+                        one.row.state, one.lag_s, one.waiting, c.samples,
+                        c.samples ? static_cast<double>(c.bytes) / static_cast<double>(c.samples) : 0.0, c.rewinds, one.held,
+                        c.refused, c.lost);
+    if (!one.row.trouble.empty()) text += fmt::format("  {}: {}\n", one.row.state, one.row.trouble);
+    if (!one.refused_last.empty()) text += fmt::format("  refused last: {}\n", one.refused_last);
+  }
+  return text;
+}
+
+nlohmann::json sink_status_json(const std::vector<SinkStatus>& all) {
+  auto out = nlohmann::json::object();
+  for (const auto& one : all) {
+    const auto& c = one.row.counts;
+    out[one.row.destination] = {{"state", one.row.state}, {"trouble", one.row.trouble}, {"accepted_batch", one.row.cursor.accepted},
+                                {"settled_batch", one.row.cursor.settled}, {"lag_s", one.lag_s}, {"waiting", one.waiting},
+                                {"samples", c.samples}, {"requests", c.requests}, {"bytes", c.bytes}, {"failures", c.failures},
+                                {"rewinds", c.rewinds}, {"folded", c.folded}, {"held", one.held}, {"refused", c.refused},
+                                {"refused_last", one.refused_last}, {"lost", c.lost}};
+  }
+  return out;
+}
+
+int status_command(const std::string& file, bool json) {
+  std::vector<SinkStatus> all;
+  try {
+    Database database(file, Database::Access::read_only);
+    require_ours(database);
+    const Snapshot snapshot(database);
+    all = read_sink_status(database, realtime_ns());
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 3;
+  }
+  const auto text = json     ? sink_status_json(all).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                    : all.empty() ? "no destination of remote write; see [[remote_write]] in persister.toml(5)\n"
+                                  : sink_status_text(all);
+  std::fputs(text.c_str(), stdout);
+  const auto is_well = [](const SinkStatus& one) { return one.row.state == "sending"; };
+  return std::all_of(all.begin(), all.end(), is_well) ? 0 : 1;
+}
+
+}  // namespace ringdown
