@@ -314,6 +314,7 @@ inline constexpr const char* version_5 = R"sql(
 -- since the row was made. Batches are sent in their order, so a cursor is a batch.
 CREATE TABLE remote_write (
   destination TEXT PRIMARY KEY,
+  sends TEXT NOT NULL,           -- raw, 1m, 5m or 1h. Of a tier, a cursor is a time (s): the buckets that start before it
   accepted INTEGER NOT NULL,     -- the receiver has accepted everything up to this batch
   settled INTEGER NOT NULL,      -- likewise, long enough ago not to forget it in a crash: a restart goes on behind it
   samples INTEGER NOT NULL,      -- accepted, those that were sent again included
@@ -342,6 +343,15 @@ CREATE TABLE remote_write_aside (
   why TEXT NOT NULL,
   noticed_ns INTEGER NOT NULL,
   UNIQUE (destination, series, metric, time_ms, held)
+) STRICT;
+
+-- Rows of a tier that were made again, for samples that came late: to be sent once more.
+CREATE TABLE remote_write_redone (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  destination TEXT NOT NULL,
+  bucket INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  UNIQUE (destination, bucket, series)
 ) STRICT;
 
 -- Batches that a destination had not accepted when they had waited for lag_max, and all their samples.

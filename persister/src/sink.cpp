@@ -7,8 +7,7 @@
 namespace ringdown {
 namespace {
 
-constexpr std::chrono::seconds held_interval{10};  // from one look at what is held back to the next
-constexpr std::int64_t held_samples_max = 10'000;  // of one portion
+constexpr std::chrono::seconds waiting_interval{10};  // from one look at what waits in a table to the next
 constexpr int reconnects_max = 3;                  // in a row that are believed to mean something
 
 std::string words(const Sender::Answer& answer) {
@@ -20,9 +19,7 @@ std::string words(const Sender::Answer& answer) {
 
 Sink::Sink(Database& database, const RemoteWriteSettings& settings, SinkRow row, Post post, std::uint64_t seed)
     : settings_(settings),
-      database_(database),
-      series_(database, settings.select, settings.labels),
-      source_(database, series_, settings.batch_samples),
+      source_(make_source(database, settings)),
       post_(std::move(post)),
       row_(std::move(row)),
       random_(seed) {
@@ -53,8 +50,8 @@ Sink::Clock::time_point Sink::step(Clock::time_point now, std::int64_t wall_ns) 
 bool Sink::load(Clock::time_point now, std::int64_t wall_ns) {
   todo_.clear();
   has_part_ = false;
-  what_ = What::batches;
-  if (!source_.next(row_.cursor.accepted, wall_ns, portion_) && !load_held(now, wall_ns) && !load_probe(now)) return false;
+  what_ = What::in_order;
+  if (!source_->next(row_.cursor.accepted, wall_ns, portion_) && !load_waiting(now, wall_ns) && !load_probe(now)) return false;
   is_loaded_ = true;
   // The last one first: it is taken from the end. No request is much smaller than the others.
   const auto samples = portion_.samples.size();
@@ -64,30 +61,20 @@ bool Sink::load(Clock::time_point now, std::int64_t wall_ns) {
   return true;
 }
 
-/// What was held back and is not from the future any more.
-bool Sink::load_held(Clock::time_point now, std::int64_t wall_ns) {
-  if (now < held_due_ || !held_sent_.empty()) return false;
-  held_due_ = now + held_interval;
-  auto& rows = database_.prepared("SELECT series, metric, time_ms, value FROM remote_write_aside WHERE destination = ? AND held = 1 "
-                                  "AND time_ms < ? ORDER BY series, metric, time_ms LIMIT ?");
-  rows.bind(1, std::string_view(settings_.name)).bind(2, wall_ns / 1'000'000 + BatchSource::future_ms).bind(3, held_samples_max);
-  std::vector<AsideSample> found;
-  while (rows.step())
-    found.push_back({static_cast<std::uint32_t>(rows.integer(0)), rows.text(1), rows.integer(2), rows.real(3), true, {}});
-  rows.reset();
-  std::erase_if(found, [&](const AsideSample& sample) { return !series_.is_sent(sample.series); });
-  if (found.empty()) return false;
-  portion_ = {};
-  for (const auto& sample : found) portion_.samples.push_back({sample.series, sample.time_ms, sample.value});
-  held_sent_ = std::move(found);
-  held_at_ = now;
-  what_ = What::held;
+/// What waits in a table, one portion until it is settled.
+bool Sink::load_waiting(Clock::time_point now, std::int64_t wall_ns) {
+  if (now < waiting_due_ || !rows_sent_.empty()) return false;
+  waiting_due_ = now + waiting_interval;
+  if (!source_->next_waiting(wall_ns, portion_)) return false;
+  rows_sent_ = std::move(portion_.rows);
+  rows_at_ = now;
+  what_ = What::waiting;
   return true;
 }
 
 /// An empty request, when nothing else would show that the receiver is still the one that has accepted the last ones.
 bool Sink::load_probe(Clock::time_point now) {
-  if ((unsettled_.empty() && held_sent_.empty()) || answered_at_ + settings_.rewind > now) return false;
+  if ((unsettled_.empty() && rows_sent_.empty()) || answered_at_ + settings_.rewind > now) return false;
   portion_ = {};
   todo_.push_back({0, 0});
   what_ = What::probe;
@@ -101,7 +88,7 @@ void Sink::encode(Range range) {
     const auto series = samples[from].series;
     auto to = from;
     while (to < range.to && samples[to].series == series) ++to;
-    append_series(request_, series_.labels(series), std::span(samples).subspan(from, to - from));
+    append_series(request_, source_->sent(series).labels, std::span(samples).subspan(from, to - from));
     from = to;
   }
   pack_request(request_, body_);
@@ -154,7 +141,8 @@ void Sink::refuse(Range range, const std::string& why) {
     return;
   }
   const auto& sample = portion_.samples[range.from];
-  aside_.push_back({sample.series, series_.name(sample.series), sample.time_ms, sample.value, false, why});
+  const auto& [series, metric, labels] = source_->sent(sample.series);
+  aside_.push_back({series, metric, sample.time_ms, sample.value, false, why});
 }
 
 void Sink::fail(const Sender::Answer& answer, Clock::time_point now) {
@@ -168,7 +156,7 @@ void Sink::fail(const Sender::Answer& answer, Clock::time_point now) {
 }
 
 /// Whether the receiver has accepted something that it may have forgotten.
-bool Sink::is_at_risk() const noexcept { return !unsettled_.empty() || !held_sent_.empty() || has_part_; }
+bool Sink::is_at_risk() const noexcept { return !unsettled_.empty() || !rows_sent_.empty() || has_part_; }
 
 /// What was accepted of late may be forgotten: it is sent again.
 void Sink::rewind() {
@@ -180,7 +168,7 @@ void Sink::rewind() {
 /// What is under way, and what is to be settled.
 void Sink::forget() {
   unsettled_.clear();
-  held_sent_.clear();
+  rows_sent_.clear();
   is_loaded_ = has_part_ = false;
   todo_.clear();
 }
@@ -196,8 +184,8 @@ void Sink::wait(Clock::time_point now, std::chrono::seconds asked) {
 
 void Sink::finish_portion(Clock::time_point now) {
   is_loaded_ = false;
-  if (what_ == What::held) held_at_ = now;
-  if (what_ != What::batches) return;
+  if (what_ == What::waiting) rows_at_ = now;
+  if (what_ != What::in_order) return;
   row_.cursor.accepted = portion_.position;
   row_.counts.folded += portion_.folded;
   aside_.insert(aside_.end(), std::make_move_iterator(portion_.held.begin()), std::make_move_iterator(portion_.held.end()));
@@ -215,15 +203,15 @@ void Sink::settle(Clock::time_point now) {
     row_.cursor.settled = unsettled_.front().batch;
     unsettled_.pop_front();
   }
-  if (held_sent_.empty() || what_ == What::held || held_at_ + settings_.rewind > now) return;
-  released_.insert(released_.end(), std::make_move_iterator(held_sent_.begin()), std::make_move_iterator(held_sent_.end()));
-  held_sent_.clear();
+  if (rows_sent_.empty() || what_ == What::waiting || rows_at_ + settings_.rewind > now) return;
+  released_.insert(released_.end(), rows_sent_.begin(), rows_sent_.end());
+  rows_sent_.clear();
 }
 
 void Sink::take_news(SinkNews& out) {
   out.row = row_;
   out.aside.insert(out.aside.end(), std::make_move_iterator(aside_.begin()), std::make_move_iterator(aside_.end()));
-  out.released.insert(out.released.end(), std::make_move_iterator(released_.begin()), std::make_move_iterator(released_.end()));
+  out.released.insert(out.released.end(), released_.begin(), released_.end());
   aside_.clear();
   released_.clear();
 }

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -31,7 +32,8 @@ namespace ringdown {
 /// What the writer of the database is to be told.
 struct SinkNews {
   SinkRow row;                             // as it is now, counts since the beginning of its row
-  std::vector<AsideSample> aside, released;  // since the last time
+  std::vector<AsideSample> aside;       // since the last time
+  std::vector<std::int64_t> released;   // rows of what waited in a table, settled since the last time
 };
 
 class Sink {
@@ -60,7 +62,7 @@ class Sink {
     std::size_t from, to;
   };
   bool load(Clock::time_point now, std::int64_t wall_ns);
-  bool load_held(Clock::time_point now, std::int64_t wall_ns);
+  bool load_waiting(Clock::time_point now, std::int64_t wall_ns);
   bool load_probe(Clock::time_point now);
   void send(Clock::time_point now);
   void encode(Range range);
@@ -76,15 +78,13 @@ class Sink {
   void wait(Clock::time_point now, std::chrono::seconds asked);
 
   RemoteWriteSettings settings_;
-  Database& database_;
-  SinkSeries series_;
-  BatchSource source_;
+  std::unique_ptr<SinkSource> source_;
   Post post_;
   SinkRow row_;
   std::int64_t skipped_ = 0;
 
   Portion portion_;
-  enum class What { batches, held, probe } what_ = What::batches;  // is in it
+  enum class What { in_order, waiting, probe } what_ = What::in_order;  // is in it
   bool is_loaded_ = false, has_part_ = false;  // it is to be sent; some of it was accepted
   std::vector<Range> todo_;                    // of its samples, the next one last
   std::string request_, body_;
@@ -94,14 +94,15 @@ class Sink {
     std::int64_t batch;
   };
   std::deque<Accepted> unsettled_;
-  std::vector<AsideSample> held_sent_;      // from the table, under way or accepted at held_at_
-  Clock::time_point held_at_{}, held_due_{}, answered_at_{};
+  std::vector<std::int64_t> rows_sent_;        // of a table, under way or accepted at rows_at_
+  Clock::time_point rows_at_{}, waiting_due_{}, answered_at_{};
 
   bool is_idle_ = false;
   Clock::time_point due_{}, paced_{};
   int failures_ = 0, reconnects_ = 0;       // in a row
   std::mt19937_64 random_;
-  std::vector<AsideSample> aside_, released_;
+  std::vector<AsideSample> aside_;
+  std::vector<std::int64_t> released_;
 };
 
 }  // namespace ringdown

@@ -6,22 +6,27 @@ namespace ringdown {
 
 std::vector<SinkRow> read_sinks(Database& database) {
   std::vector<SinkRow> out;
-  Statement rows(database, "SELECT destination, accepted, settled, samples, requests, bytes, failures, rewinds, "
+  Statement rows(database, "SELECT destination, sends, accepted, settled, samples, requests, bytes, failures, rewinds, "
                            "folded, refused, lost, state, trouble FROM remote_write ORDER BY destination");
   while (rows.step()) {
     const auto n = [&](int column) { return rows.integer(column); };
     out.push_back({.destination = rows.text(0),
-                   .cursor = {n(1), n(2)},
-                   .counts = {n(3), n(4), n(5), n(6), n(7), n(8), n(9), n(10)},
-                   .state = rows.text(11),
-                   .trouble = rows.text(12)});
+                   .sends = rows.text(1),
+                   .cursor = {n(2), n(3)},
+                   .counts = {n(4), n(5), n(6), n(7), n(8), n(9), n(10), n(11)},
+                   .state = rows.text(12),
+                   .trouble = rows.text(13)});
   }
   return out;
 }
 
-double lag_s(Database& database, std::int64_t accepted, std::int64_t now_ns) {
+double lag_s(Database& database, const SinkRow& row, std::int64_t now_ns) {
+  if (row.sends != "raw") {
+    const auto frontier_s = database.query_integer("SELECT frontier FROM progress WHERE job = 'tier_" + row.sends + "'");
+    return static_cast<double>(std::max<std::int64_t>(0, frontier_s - row.cursor.accepted));
+  }
   auto& oldest = database.prepared("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1");
-  const bool found = oldest.bind(1, accepted).step();
+  const bool found = oldest.bind(1, row.cursor.accepted).step();
   const auto committed_ns = oldest.integer(0);
   oldest.reset();
   return found ? std::max(0.0, static_cast<double>(now_ns - committed_ns) / 1e9) : 0;
@@ -29,13 +34,14 @@ double lag_s(Database& database, std::int64_t accepted, std::int64_t now_ns) {
 
 void SinkTable::write(const SinkRow& row, std::int64_t now_ns) {
   const auto& c = row.counts;
-  database_.prepared("REPLACE INTO remote_write (destination, accepted, settled, samples, requests, bytes, failures, "
+  database_.prepared("REPLACE INTO remote_write (destination, sends, accepted, settled, samples, requests, bytes, failures, "
                      "rewinds, folded, refused, lost, state, trouble, written_ns) "
-                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .bind(1, std::string_view(destination_)).bind(2, row.cursor.accepted).bind(3, row.cursor.settled)
-      .bind(4, c.samples).bind(5, c.requests).bind(6, c.bytes).bind(7, c.failures).bind(8, c.rewinds)
-      .bind(9, c.folded).bind(10, c.refused).bind(11, c.lost)
-      .bind(12, std::string_view(row.state)).bind(13, std::string_view(row.trouble)).bind(14, now_ns)
+                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(1, std::string_view(destination_)).bind(2, std::string_view(row.sends))
+      .bind(3, row.cursor.accepted).bind(4, row.cursor.settled)
+      .bind(5, c.samples).bind(6, c.requests).bind(7, c.bytes).bind(8, c.failures).bind(9, c.rewinds)
+      .bind(10, c.folded).bind(11, c.refused).bind(12, c.lost)
+      .bind(13, std::string_view(row.state)).bind(14, std::string_view(row.trouble)).bind(15, now_ns)
       .run();
 }
 
@@ -66,12 +72,10 @@ std::int64_t SinkTable::set_aside(const std::vector<AsideSample>& samples, std::
   return refused;
 }
 
-void SinkTable::release(const std::vector<AsideSample>& samples) {
-  auto& erase = database_.prepared("DELETE FROM remote_write_aside WHERE destination = ? AND series = ? AND metric = ? AND time_ms = ? "
-                                   "AND held = 1");
-  for (const auto& sample : samples)
-    erase.bind(1, std::string_view(destination_)).bind(2, std::int64_t{sample.series}).bind(3, std::string_view(sample.metric))
-        .bind(4, sample.time_ms).run();
+void SinkTable::release(const std::string& sends, const std::vector<std::int64_t>& rows) {
+  auto& erase = database_.prepared(std::string("DELETE FROM ") + (sends == "raw" ? "remote_write_aside" : "remote_write_redone") +
+                                   " WHERE id = ?");
+  for (const auto row : rows) erase.bind(1, row).run();
 }
 
 void SinkTable::lose(std::int64_t first_batch, std::int64_t last_batch, std::int64_t samples, std::int64_t now_ns) {

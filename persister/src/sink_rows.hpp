@@ -9,10 +9,10 @@
 
 namespace ringdown {
 
-/// How far a destination is.
+/// How far a destination is: batches, or of a tier the time (s) before which buckets start.
 struct SinkCursor {
-  std::int64_t accepted = 0;     // batch: the receiver has accepted everything up to it
-  std::int64_t settled = 0;      // batch: likewise, and it will not forget it any more; here a restart goes on
+  std::int64_t accepted = 0;     // the receiver has accepted everything up to it
+  std::int64_t settled = 0;      // likewise, and it will not forget it any more; here a restart goes on
   bool operator==(const SinkCursor&) const = default;
 };
 
@@ -41,6 +41,7 @@ struct AsideSample {
 
 struct SinkRow {
   std::string destination = {};
+  std::string sends = {};       // raw, 1m, 5m or 1h
   SinkCursor cursor = {};
   SinkCounts counts = {};
   std::string state = {};       // sending, waiting or stopped
@@ -51,8 +52,8 @@ struct SinkRow {
 /// Of all destinations that there ever were, by name.
 std::vector<SinkRow> read_sinks(Database& database);
 
-/// The age of the oldest batch behind this one, s; 0: there is none.
-double lag_s(Database& database, std::int64_t accepted, std::int64_t now_ns);
+/// The age of the oldest batch that was not accepted, s; of a tier, how much further it is made. 0: there is nothing.
+double lag_s(Database& database, const SinkRow& row, std::int64_t now_ns);
 
 /// Writes for one destination, within a transaction of the caller's.
 class SinkTable {
@@ -64,7 +65,8 @@ class SinkTable {
   void write(const SinkRow& row, std::int64_t now_ns);
   /// @return how many were refused that were not there before
   std::int64_t set_aside(const std::vector<AsideSample>& samples, std::int64_t now_ns);
-  void release(const std::vector<AsideSample>& samples);
+  /// Of raw samples, those that were held back; of a tier, what was made again.
+  void release(const std::string& sends, const std::vector<std::int64_t>& rows);
   void lose(std::int64_t first_batch, std::int64_t last_batch, std::int64_t samples, std::int64_t now_ns);
 
  private:

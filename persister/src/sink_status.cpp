@@ -18,8 +18,8 @@ std::vector<SinkStatus> read_sink_status(Database& database, std::int64_t now_ns
   for (auto& row : read_sinks(database)) {
     auto& one = out.emplace_back();
     one.row = std::move(row);
-    one.lag_s = lag_s(database, one.row.cursor.accepted, now_ns);
-    if (waiting.bind(1, one.row.cursor.accepted).step()) one.waiting = waiting.integer(0);
+    one.lag_s = lag_s(database, one.row, now_ns);
+    if (one.row.sends == "raw" && waiting.bind(1, one.row.cursor.accepted).step()) one.waiting = waiting.integer(0);
     if (held.bind(1, std::string_view(one.row.destination)).step()) one.held = held.integer(0);
     if (refused.bind(1, std::string_view(one.row.destination)).step())
       one.refused_last = fmt::format("{} {} at {} ms: {}", refused.text(0), refused.real(2), refused.integer(1), refused.text(3));
@@ -30,12 +30,12 @@ std::vector<SinkStatus> read_sink_status(Database& database, std::int64_t now_ns
 
 std::string sink_status_text(const std::vector<SinkStatus>& all) {
   if (all.empty()) return {};
-  auto text = fmt::format("{:<16} {:<8} {:>8} {:>12} {:>14} {:>8} {:>8} {:>10} {:>10} {:>10}\n", "DESTINATION", "STATE", "LAG s",
+  auto text = fmt::format("{:<16} {:<5} {:<8} {:>8} {:>12} {:>14} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "DESTINATION", "SENDS", "STATE", "LAG s",
                           "WAITING", "SENT", "B/SAMPLE", "REWINDS", "HELD", "REFUSED", "LOST");
   for (const auto& one : all) {
     const auto& c = one.row.counts;
-    text += fmt::format("{:<16} {:<8} {:>8.1f} {:>12} {:>14} {:>8.2f} {:>8} {:>10} {:>10} {:>10}\n", one.row.destination,
-                        one.row.state, one.lag_s, one.waiting, c.samples,
+    text += fmt::format("{:<16} {:<5} {:<8} {:>8.1f} {:>12} {:>14} {:>8.2f} {:>8} {:>8} {:>8} {:>8}\n", one.row.destination,
+                        one.row.sends, one.row.state, one.lag_s, one.waiting, c.samples,
                         c.samples ? static_cast<double>(c.bytes) / static_cast<double>(c.samples) : 0.0, c.rewinds, one.held,
                         c.refused, c.lost);
     if (!one.row.trouble.empty()) text += fmt::format("  {}: {}\n", one.row.state, one.row.trouble);
@@ -48,8 +48,8 @@ nlohmann::json sink_status_json(const std::vector<SinkStatus>& all) {
   auto out = nlohmann::json::object();
   for (const auto& one : all) {
     const auto& c = one.row.counts;
-    out[one.row.destination] = {{"state", one.row.state}, {"trouble", one.row.trouble}, {"accepted_batch", one.row.cursor.accepted},
-                                {"settled_batch", one.row.cursor.settled}, {"lag_s", one.lag_s}, {"waiting", one.waiting},
+    out[one.row.destination] = {{"sends", one.row.sends}, {"state", one.row.state}, {"trouble", one.row.trouble}, {"accepted", one.row.cursor.accepted},
+                                {"settled", one.row.cursor.settled}, {"lag_s", one.lag_s}, {"waiting", one.waiting},
                                 {"samples", c.samples}, {"requests", c.requests}, {"bytes", c.bytes}, {"failures", c.failures},
                                 {"rewinds", c.rewinds}, {"folded", c.folded}, {"held", one.held}, {"refused", c.refused},
                                 {"refused_last", one.refused_last}, {"lost", c.lost}};

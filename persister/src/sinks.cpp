@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "raw_reader.hpp"
+#include "tier_source.hpp"
 #include "window.hpp"
 
 namespace ringdown {
@@ -31,17 +32,35 @@ Sinks::Sinks(Database& database, const std::vector<RemoteWriteSettings>& setting
     if (send) one.thread = std::make_unique<SinkThread>(database.path(), one.settings, one.row, wall_ns);
 }
 
-/// A new one begins with the batches that are not sealed. So does one whose next batches were sealed while it was not in
-/// the configuration: these are lost to it.
+/// A new one begins with the batches that are not sealed, or the next buckets of its tier.
 void Sinks::open(One& one, const std::vector<SinkRow>& rows) {
-  const auto known = std::find_if(rows.begin(), rows.end(), [&](const SinkRow& row) { return row.destination == one.settings.name; });
-  const auto sealed = window::read_sealed(database_).through_batch;
+  const std::string sends = tier_names[one.settings.send];
+  const auto known = std::find_if(rows.begin(), rows.end(), [&](const SinkRow& row) {
+    return row.destination == one.settings.name && row.sends == sends;
+  });
   if (known != rows.end()) one.row = *known;
-  auto& cursor = one.row.cursor;
   one.row.destination = one.settings.name;
+  one.row.sends = sends;
   one.row.state = "sending";
   one.row.trouble.clear();
-  if (known == rows.end()) cursor = {sealed, sealed};
+  auto& cursor = one.row.cursor;
+  if (one.settings.send == tier_raw) {
+    open_raw(one, known == rows.end());
+  } else {
+    note_redone(database_, one.settings.name, one.settings.send);
+    const auto frontier_s = tier_frontier_s(database_, one.settings.send);
+    if (known == rows.end()) cursor = {frontier_s, frontier_s};
+    cursor = {std::min(cursor.settled, frontier_s), std::min(cursor.settled, frontier_s)};
+  }
+  one.news.row = one.row;
+  one.table.write(one.row, wall_ns_());
+}
+
+/// One whose next batches were sealed while it was not in the configuration has lost them.
+void Sinks::open_raw(One& one, bool is_new) {
+  auto& cursor = one.row.cursor;
+  const auto sealed = window::read_sealed(database_).through_batch;
+  if (is_new) cursor = {sealed, sealed};
   // A database that was put back, or damaged, may be behind its cursors.
   cursor.settled = std::clamp<std::int64_t>(cursor.settled, 0, newest_batch(database_));
   cursor.accepted = std::clamp(cursor.accepted, cursor.settled, newest_batch(database_));
@@ -53,8 +72,6 @@ void Sinks::open(One& one, const std::vector<SinkRow>& rows) {
     cursor.accepted = sealed;
   }
   cursor.settled = std::max(cursor.settled, std::min(sealed, cursor.accepted));
-  one.news.row = one.row;
-  one.table.write(one.row, wall_ns_());
 }
 
 void Sinks::committed() {
@@ -84,7 +101,7 @@ void Sinks::write() {
     if (!is_change(change)) continue;
     auto& one = all_[static_cast<std::size_t>(&change - changes.data())];
     change.row.counts.refused += one.table.set_aside(one.news.aside, now_ns);
-    one.table.release(one.news.released);
+    one.table.release(one.row.sends, one.news.released);
     if (change.lost > 0) one.table.lose(change.lost_first, change.skipped, change.lost, now_ns);
     one.table.write(change.row, now_ns);
   }
@@ -106,6 +123,7 @@ Sinks::Change Sinks::change_of(One& one) {
   Change out{.row = one.news.row, .skipped = one.skipped};
   out.row.counts.lost = one.row.counts.lost;
   out.row.counts.refused = one.row.counts.refused;
+  if (one.settings.send != tier_raw) return out;
   auto& cursor = out.row.cursor;
   cursor = {std::max(cursor.accepted, one.skipped), std::max(cursor.settled, one.skipped)};
   const auto until_ns = wall_ns_() - one.settings.lag_max_s * 1'000'000'000;
@@ -153,7 +171,8 @@ void Sinks::stop() {
 
 std::int64_t Sinks::hold() const noexcept {
   auto out = none;
-  for (const auto& one : all_) out = std::min(out, std::max(one.row.cursor.settled, one.skipped));
+  for (const auto& one : all_)
+    if (one.settings.send == tier_raw) out = std::min(out, std::max(one.row.cursor.settled, one.skipped));
   return out;
 }
 
@@ -177,7 +196,7 @@ void Sinks::add_figures(std::vector<Figure>& out) {
     count("lost_samples_total", "Samples that were given up, since the destination was away for longer than lag_max.", c.lost);
     add(ring::Kind::gauge, "stopped", "", "1 when the destination was given up until a reload.", one.row.state == "stopped");
     add(ring::Kind::gauge, "lag_seconds", "s", "Age of the oldest commit that the destination has not accepted.",
-        lag_s(database_, one.row.cursor.accepted, wall_ns_()));
+        lag_s(database_, one.row, wall_ns_()));
   }
 }
 

@@ -47,6 +47,7 @@ class Sinks {
     std::unique_ptr<SinkThread> thread = {};
   };
   void open(One& one, const std::vector<SinkRow>& rows);
+  void open_raw(One& one, bool is_new);
   struct Change {
     SinkRow row;
     std::int64_t skipped = 0;

@@ -78,6 +78,9 @@ std::int64_t Statement::integer(int column) const noexcept {
   return sqlite3_column_int64(statement_.get(), column);
 }
 double Statement::real(int column) const noexcept { return sqlite3_column_double(statement_.get(), column); }
+bool Statement::is_null(int column) const noexcept {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
 std::string Statement::text(int column) const {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), column));
   return data ? std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)))

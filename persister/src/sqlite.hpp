@@ -53,6 +53,7 @@ class Statement {
 
   std::int64_t integer(int column) const noexcept;
   double real(int column) const noexcept;
+  bool is_null(int column) const noexcept;
   std::string text(int column) const;
   /// Valid until the next step or reset.
   std::span<const std::byte> blob(int column) const noexcept;

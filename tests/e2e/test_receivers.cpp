@@ -2,6 +2,8 @@
 // on the way.
 #include <catch2/catch.hpp>
 
+#include <signal.h>
+
 #include <cmath>
 #include <random>
 #include <thread>
@@ -105,13 +107,13 @@ void check_same(const support::SeriesSamples& expected, const support::SeriesSam
 /// VictoriaMetrics keeps some 12 decimal digits of a value.
 constexpr double tolerance(Receiver::Kind kind) { return kind == Receiver::Kind::victoria ? 1e-11 : 0; }
 
-/// Pushes so many seconds of a profile, up to now. @return samples
-std::int64_t push(const std::string& ring, ringdown::Profile& profile, std::int64_t seconds) {
+/// Pushes so many seconds of a profile, up to so long ago. @return samples
+std::int64_t push(const std::string& ring, ringdown::Profile& profile, std::int64_t seconds, std::int64_t ago_s = 0) {
   ring::Producer producer(ring);
   std::vector<ring::Series> series;
   for (const auto& definition : profile.series()) series.push_back(producer.define(definition));
   std::int64_t samples = 0;
-  const auto end_ns = ring::clock_ns(CLOCK_REALTIME);
+  const auto end_ns = ring::clock_ns(CLOCK_REALTIME) - ago_s * second_ns;
   for (; seconds > 0; --seconds)
     profile.second(end_ns - seconds * second_ns, [&](std::size_t i, double value, std::int64_t time_ns) {
       while (!producer.push(series[i], value, time_ns)) ::usleep(1000);
@@ -135,6 +137,48 @@ TEST_CASE("every stored sample is in the receiver with the same value and millis
   plant.wait_until_sent(pushed);
   check_same(plant.stored(), receiver.samples(ring::clock_ns(CLOCK_REALTIME) / second_ns + 1), tolerance(kind));
   CHECK(plant.query("SELECT refused + lost + folded FROM remote_write") == 0);
+}
+
+TEST_CASE("every row of a tier is in the receiver, as its count, sum, extremes and last value", "[receivers]") {
+  const auto kind = GENERATE(Receiver::Kind::victoria, Receiver::Kind::prometheus);
+  if (is_missing(kind)) return;
+  Receiver receiver(kind);
+  INFO(receiver.name());
+  Plant plant(receiver.url(), "send = \"1m\"\nrewind_s = 1\n");
+  plant.start();
+  plant.persister.signal(SIGSTOP);  // or it would make the minutes' rows amid them
+  ringdown::ControlLoop control_loop;
+  ringdown::FleetProfile fleet;
+  push(plant.ring, control_loop, 180);
+  push(plant.ring, fleet, 10, 60);
+  plant.persister.signal(SIGCONT);
+  wait_for("the rows to be made and accepted: " + plant.log(), [&] {
+    ::usleep(100'000);
+    return plant.query("SELECT accepted > unixepoch() - 62 FROM remote_write") && plant.query("SELECT count(*) FROM tier_1m") > 20'000 &&
+           plant.query("SELECT count(*) FROM remote_write_redone") == 0;
+  });
+  support::SeriesSamples expected;
+  {
+    ringdown::Database db(plant.database, ringdown::Database::Access::read_only);
+    std::map<std::uint32_t, ringdown::SeriesRow> series;
+    for (auto& row : ringdown::read_series(db)) series[row.id] = row;
+    ringdown::Statement rows(db, "SELECT bucket, series, count, sum, min, max, last, increase, increase IS NULL FROM tier_1m WHERE "
+                                 "bucket < (SELECT accepted FROM remote_write) ORDER BY bucket");
+    while (rows.step()) {
+      const auto& definition = series.at(static_cast<std::uint32_t>(rows.integer(1))).definition;
+      std::map<std::string, std::string> labels(definition.labels.begin(), definition.labels.end());
+      labels["instance"] = "plant";
+      int column = 2;
+      for (const auto* suffix : {"_count", "_sum", "_min", "_max", "_last", "_increase"}) {
+        labels["__name__"] = definition.name + suffix;
+        if (column < 7 || !rows.integer(8)) expected[support::series_key(labels)].emplace_back(rows.integer(0) * 1000, rows.real(column));
+        ++column;
+      }
+    }
+  }
+  auto found = receiver.samples(ring::clock_ns(CLOCK_REALTIME) / second_ns + 1);
+  std::erase_if(found, [](const auto& series) { return series.first.find("_seconds{") != std::string::npos; });
+  check_same(expected, found, tolerance(kind));
 }
 
 TEST_CASE("nothing is missing and nothing double after a receiver and the persister were killed at random", "[receivers]") {

@@ -4,7 +4,9 @@
 #include <map>
 #include <set>
 
+#include "maintenance.hpp"
 #include "sink.hpp"
+#include "sinks.hpp"
 #include "store.hpp"
 #include "support.hpp"
 #include "write_request.hpp"
@@ -80,7 +82,7 @@ struct Fixture {
     batch.clear();
   }
   void start(SinkCursor cursor = {}) {
-    sink.emplace(reader, settings, SinkRow{.destination = "site", .cursor = cursor}, [&](const auto& body) { return receiver.take(body); }, 1);
+    sink.emplace(reader, settings, SinkRow{.destination = "site", .sends = tier_names[settings.send], .cursor = cursor}, [&](const auto& body) { return receiver.take(body); }, 1);
   }
   /// Steps until it waits for something. @return when it is due
   Sink::Clock::time_point run() {
@@ -108,7 +110,7 @@ struct Fixture {
     Transaction transaction(store->database());
     SinkTable table(store->database(), "site");
     table.set_aside(news.aside, wall_ns);
-    table.release(news.released);
+    table.release(news.row.sends, news.released);
     table.write(news.row, wall_ns);
     transaction.commit();
     return news;
@@ -377,6 +379,60 @@ TEST_CASE("what was given up is not waited for", "[sink]") {
   f.run_for(1s);
   CHECK(f.times("a{}") == Times{2});
   CHECK(f.take().row.cursor.settled == 1);
+}
+
+TEST_CASE("of a tier every row that is made is sent, and once more when it is made again for late samples", "[sink]") {
+  Fixture f;
+  f.settings.send = tier_1m;
+  f.settings.labels = {{"state", "mine"}};
+  f.batch.series.push_back({3, {ring::Kind::counter, "n_total", "", {}, {}}});
+  f.batch.series.push_back({4, {ring::Kind::state, "zone", "", {}, {"GREEN", "RED"}}});
+  Sinks sinks(f.store->database(), {f.settings}, false, &test_wall_ns);  // its trigger notes what is made again
+  Maintenance maintenance(f.store->database(), Rules{}, 1);
+  auto now = f.now;
+  const auto roll_up = [&] {
+    for (bool more = true; more; now += 20s) {
+      Budget budget;
+      more = maintenance.run(wall_ns, wall_ns, now, budget);
+    }
+  };
+  const auto start_ms = base_ms / 60'000 * 60'000;
+  const auto at = [&](std::int64_t s, std::uint32_t series, double value) {
+    f.batch.samples.push_back({(start_ms + s * 1000) * 1'000'000, value, series});
+  };
+  for (int s = 0; s < 120; ++s) at(s, 1, s), at(s, 3, 10 * s), at(s, 4, s < 90 ? 0 : 1);
+  wall_ns = (start_ms + 125'000) * 1'000'000;
+  f.commit({});
+  roll_up();
+  f.start({.accepted = start_ms / 1000, .settled = start_ms / 1000});
+  f.run();
+  const auto has = [&](const std::string& key) { return f.receiver.has[key]; };
+  using Samples = std::multimap<std::int64_t, double>;
+  CHECK(has("a_count{state=\"mine\"}") == Samples{{start_ms, 60}, {start_ms + 60'000, 60}});
+  CHECK(has("a_sum{state=\"mine\"}") == Samples{{start_ms, 1770}, {start_ms + 60'000, 5370}});
+  CHECK(has("a_min{state=\"mine\"}") == Samples{{start_ms, 0}, {start_ms + 60'000, 60}});
+  CHECK(has("a_max{state=\"mine\"}") == Samples{{start_ms, 59}, {start_ms + 60'000, 119}});
+  CHECK(has("a_last{state=\"mine\"}") == Samples{{start_ms, 59}, {start_ms + 60'000, 119}});
+  CHECK(f.receiver.has.count("a_increase{state=\"mine\"}") == 0);
+  CHECK(has("n_total_increase{state=\"mine\"}") == Samples{{start_ms, 590}, {start_ms + 60'000, 600}});
+  CHECK(has("zone_seconds{state=\"mine\",state_=\"GREEN\"}") == Samples{{start_ms, 60}, {start_ms + 60'000, 30}});
+  CHECK(has("zone_seconds{state=\"mine\",state_=\"RED\"}") == Samples{{start_ms + 60'000, 30}});
+  CHECK(f.take().row.cursor.accepted == start_ms / 1000 + 120);
+  CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_redone") == 0);
+
+  f.receiver.has.clear();
+  f.receiver.sizes.clear();
+  at(30, 1, 1000), at(31, 3, 305);  // late
+  wall_ns += 70'000'000'000;
+  f.commit({});
+  roll_up();
+  f.run_for(11s);
+  CHECK(has("a_sum{state=\"mine\"}") == Samples{{start_ms, 2770}});
+  CHECK(has("n_total_count{state=\"mine\"}").begin()->second == 61);
+  CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_redone") > 0);
+  f.run_for(40s);
+  f.take();
+  CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_redone") == 0);
 }
 
 TEST_CASE("whatever a receiver answers and forgets, in the end it has every sample once", "[sink]") {

@@ -1,4 +1,4 @@
-#include "sink_source.hpp"
+#include "batch_source.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -35,22 +35,33 @@ bool read_batch(Database& database, std::int64_t id, BatchView& view) {
 
 }  // namespace
 
-SinkSeries::SinkSeries(Database& database, const std::vector<std::string>& select, const ring::Labels& labels)
-    : database_(database), select_(select.begin(), select.end()), more_(labels) {}
+BatchSource::BatchSource(Database& database, const RemoteWriteSettings& settings)
+    : database_(database),
+      destination_(settings.name),
+      wanted_(settings.batch_samples),
+      select_(settings.select.begin(), settings.select.end()),
+      labels_(settings.labels) {}
 
-void SinkSeries::read() {
-  for (const auto& row : read_series(database_, static_cast<std::int64_t>(all_.size()))) {
-    all_.resize(row.id + std::size_t{1});
+void BatchSource::read_series() {
+  for (const auto& row : ringdown::read_series(database_, static_cast<std::int64_t>(sent_.size()))) {
+    sent_.resize(row.id + std::size_t{1});
     const auto matches = [&](const Selector& selector) { return selector.matches(row.definition); };
     if (std::any_of(select_.begin(), select_.end(), matches))
-      all_.back() = {true, row.definition.name, encode_labels(row.definition, "", more_)};
+      sent_.back() = {row.id, row.definition.name, encode_labels(row.definition, "", labels_)};
   }
 }
 
-bool BatchSource::next(std::int64_t position, std::int64_t now_ns, Portion& out) {
+/// O(1); a series that came since the last call is read.
+bool BatchSource::is_sent(std::uint32_t series) {
+  if (series >= sent_.size()) read_series();
+  return series < sent_.size() && !sent_[series].labels.empty();
+}
+
+bool BatchSource::next(std::int64_t position, std::int64_t wall_ns, Portion& out) {
   out.position = position;
   out.samples.clear();
   out.held.clear();
+  out.rows.clear();
   out.folded = 0;
   unsorted_.clear();
   if (position != read_to_) know(position);
@@ -61,7 +72,7 @@ bool BatchSource::next(std::int64_t position, std::int64_t now_ns, Portion& out)
     const auto id = row.integer(0), samples = row.integer(1);
     row.reset();
     if (!found || (gathered > 0 && samples > wanted_ - gathered)) break;
-    read(id, floor_ms(now_ns) + future_ms, out);
+    read(id, floor_ms(wall_ns) + future_ms, out);
     gathered += samples;
     out.position = id;
   }
@@ -69,6 +80,20 @@ bool BatchSource::next(std::int64_t position, std::int64_t now_ns, Portion& out)
   read_to_ = out.position;
   arrange(out);
   return true;
+}
+
+bool BatchSource::next_waiting(std::int64_t wall_ns, Portion& out) {
+  out = {};
+  auto& rows = database_.prepared("SELECT id, series, time_ms, value FROM remote_write_aside WHERE destination = ? AND held = 1 "
+                                  "AND time_ms < ? ORDER BY series, time_ms LIMIT ?");
+  rows.bind(1, std::string_view(destination_)).bind(2, floor_ms(wall_ns) + future_ms).bind(3, wanted_);
+  while (rows.step()) {
+    const auto series = static_cast<std::uint32_t>(rows.integer(1));
+    out.rows.push_back(rows.integer(0));
+    if (is_sent(series)) out.samples.push_back({series, rows.integer(2), rows.real(3)});
+  }
+  rows.reset();
+  return !out.rows.empty();
 }
 
 std::int64_t& BatchSource::newest_ms(std::uint32_t series) {
@@ -92,13 +117,13 @@ void BatchSource::read(std::int64_t batch, std::int64_t future_from_ms, Portion&
   if (!read_batch(database_, batch, view_)) return;
   for (std::uint32_t c = 0; c < view_.series(); ++c) {
     const auto& column = view_.column(c);
-    if (!series_.is_sent(column.series)) continue;
+    if (!is_sent(column.series)) continue;
     for (std::uint32_t i = 0; i < column.count; ++i) {
       const auto time_ms = floor_ms(column.time_ns(i));
       if (time_ms < future_from_ms)
         unsorted_.push_back({column.series, time_ms, column.value(i)});
       else
-        out.held.push_back({column.series, series_.name(column.series), time_ms, column.value(i), true,
+        out.held.push_back({column.series, sent_[column.series].metric, time_ms, column.value(i), true,
                             "more than a minute in the future"});
     }
   }
