@@ -96,6 +96,15 @@ bool BatchSource::next_waiting(std::int64_t wall_ns, Portion& out) {
   return !out.rows.empty();
 }
 
+void BatchSource::end(const Ended& ended, Portion& out) {
+  out = {};
+  for (const auto series : ended.series) {
+    if (!is_sent(series)) continue;
+    const auto last_ms = newest_ms(series);
+    if (last_ms != never_ms && last_ms <= ended.at_ms) out.samples.push_back({series, last_ms + 1, stale_marker()});
+  }
+}
+
 std::int64_t& BatchSource::newest_ms(std::uint32_t series) {
   if (series >= newest_ms_.size()) newest_ms_.resize(series + std::size_t{1}, never_ms);
   return newest_ms_[series];

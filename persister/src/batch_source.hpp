@@ -27,6 +27,7 @@ class BatchSource : public SinkSource {
   bool next(std::int64_t position, std::int64_t wall_ns, Portion& out) override;
   /// Samples that were held back and are not from the future any more.
   bool next_waiting(std::int64_t wall_ns, Portion& out) override;
+  void end(const Ended& ended, Portion& out) override;
   const SentSeries& sent(std::uint32_t number) const noexcept override { return sent_[number]; }
 
  private:

@@ -67,6 +67,7 @@ Drain::Drain(ring::Consumer consumer, Store& store, Catalog& catalog)
     lanes_[i].cursor.ring = ring_id_;
     lanes_[i].cursor.lane = i;
     resume(i);
+    lanes_[i].looked_at = lanes_[i].cursor.next_seq;
   }
 }
 
@@ -373,6 +374,22 @@ bool Drain::has_writers() const noexcept {
   for (std::uint32_t i = 0; i < lanes_.size(); ++i)
     if (!lanes_[i].quarantined && ring::lock::is_held(consumer_.segment().descriptor(), i)) return true;
   return false;
+}
+
+void Drain::look_for_writers(std::vector<std::uint32_t>& written, std::vector<std::uint32_t>& left) {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+    auto& lane = lanes_[i];
+    if (lane.quarantined || lane.series.empty()) continue;
+    const bool is_held = ring::lock::is_held(consumer_.segment().descriptor(), i);
+    const bool is_released = !lane.changed && lane.cursor.next_seq - 1 == lane.released &&
+                             ring::words::load(consumer_.lane(i).slot(lane.cursor.next_seq).seq) != lane.cursor.next_seq;
+    if (!is_held && !is_released) continue;
+    auto& out = is_held ? written : left;
+    const bool was_written = lane.has_writer || lane.cursor.next_seq != lane.looked_at;
+    if (is_held || was_written) out.insert(out.end(), lane.series.begin(), lane.series.end());
+    lane.has_writer = is_held;
+    lane.looked_at = lane.cursor.next_seq;
+  }
 }
 
 bool Drain::finish(Batch& batch, std::size_t samples_max) {

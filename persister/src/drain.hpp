@@ -51,6 +51,10 @@ class Drain {
   bool finish(Batch& batch, std::size_t samples_max);
   const ring::Consumer& consumer() const noexcept { return consumer_; }
 
+  /// Adds the series of lanes that have a writer to `written`, and of those that have lost theirs since the last call, once
+  /// all of it is released, to `left`.
+  void look_for_writers(std::vector<std::uint32_t>& written, std::vector<std::uint32_t>& left);
+
   /// Since this was made.
   struct Counts {
     std::uint64_t taken = 0, duplicates = 0;  // samples
@@ -88,6 +92,8 @@ class Drain {
     std::size_t loss_rows = 0;          // in the present batch
     std::array<std::size_t, 16> loss_row{};  // by reason: the last one's place in the batch
     bool changed = false;
+    bool has_writer = false;   // when it was looked for last, and the sequence that was next then
+    std::uint64_t looked_at = 0;
     bool quarantined = false;  // not believed any more, and not read
   };
   struct Sink;

@@ -279,7 +279,7 @@ void Loop::watch_clock() {
 void Loop::run_sinks(Clock::time_point now) {
   if (now < sinks_retry_ || !trouble_.empty()) return;
   try {
-    sinks_.run(now);
+    if (sinks_.run(now)) end_series();
     maintenance_.hold_from(sinks_.hold());
   } catch (const SqliteError& e) {
     if (e.is_damage())
@@ -288,6 +288,16 @@ void Loop::run_sinks(Clock::time_point now) {
       spdlog::error("{}; the cursors of remote write are written later", e.what());
     sinks_retry_ = now + backoff_max;
   }
+}
+
+/// Tells the destinations of series whose last producer has left.
+void Loop::end_series() {
+  std::vector<std::uint32_t> written, left;
+  for (auto& d : drains_) d->look_for_writers(written, left);
+  if (left.empty()) return;
+  std::sort(written.begin(), written.end());
+  std::erase_if(left, [&](std::uint32_t series) { return std::binary_search(written.begin(), written.end(), series); });
+  sinks_.end_series(left);
 }
 
 /// A checkpoint cannot be cut: it waits for a round that has time for it, but not for long.

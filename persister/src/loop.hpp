@@ -87,6 +87,7 @@ class Loop {
   bool is_pressed() const;
   void watch_clock();
   void run_sinks(Clock::time_point now);
+  void end_series();
   void checkpoint_if_due(Clock::time_point now, Clock::time_point next);
   void checkpoint(Clock::time_point now);
   void watch_wal(Clock::time_point now, int left_pages);

@@ -8,7 +8,11 @@ namespace ringdown {
 namespace {
 
 constexpr std::chrono::seconds waiting_interval{10};  // from one look at what waits in a table to the next
+constexpr std::size_t ended_max = 1000;            // times that producers have left, not told yet
 constexpr int reconnects_max = 3;                  // in a row that are believed to mean something
+
+/// Of samples, not of the request: Thanos says 409, others 422, where Prometheus says 400. 413 is one that is too large.
+bool is_refusal(long status) noexcept { return status == 400 || status == 409 || status == 413 || status == 422; }
 
 std::string words(const Sender::Answer& answer) {
   if (answer.status == 0) return answer.text;
@@ -51,7 +55,8 @@ bool Sink::load(Clock::time_point now, std::int64_t wall_ns) {
   todo_.clear();
   has_part_ = false;
   what_ = What::in_order;
-  if (!source_->next(row_.cursor.accepted, wall_ns, portion_) && !load_waiting(now, wall_ns) && !load_probe(now)) return false;
+  if (!source_->next(row_.cursor.accepted, wall_ns, portion_) && !load_waiting(now, wall_ns) && !load_ended() && !load_probe(now))
+    return false;
   is_loaded_ = true;
   // The last one first: it is taken from the end. No request is much smaller than the others.
   const auto samples = portion_.samples.size();
@@ -69,6 +74,18 @@ bool Sink::load_waiting(Clock::time_point now, std::int64_t wall_ns) {
   rows_sent_ = std::move(portion_.rows);
   rows_at_ = now;
   what_ = What::waiting;
+  return true;
+}
+
+void Sink::end_series(Ended ended) {
+  if (ended_.size() >= ended_max) ended_.pop_front();
+  ended_.push_back(std::move(ended));
+}
+
+bool Sink::load_ended() {
+  if (ended_.empty() || ended_.front().position > row_.cursor.accepted) return false;
+  source_->end(ended_.front(), portion_);
+  what_ = What::ended;
   return true;
 }
 
@@ -111,8 +128,8 @@ void Sink::take_answer(Range range, const Sender::Answer& answer, Clock::time_po
   reconnects_ = answer.reconnected ? reconnects_ + 1 : 0;
   if (answer.reconnected && reconnects_ <= reconnects_max && is_at_risk()) return rewind();
   const bool is_empty = range.from == range.to;
-  if (status / 100 == 2 || (status == 400 && is_empty)) return accept(range, now);
-  if ((status == 400 || status == 413) && !is_empty) return refuse(range, words(answer));
+  if (status / 100 == 2 || (is_refusal(status) && is_empty)) return accept(range, now);
+  if (is_refusal(status) && !is_empty) return refuse(range, words(answer));
   if (status == 0 || status == 408 || status == 429 || status / 100 == 5) return fail(answer, now);
   row_.state = "stopped";
   row_.trouble = words(answer) + "; mend it, then reload ring-persister";
@@ -141,6 +158,7 @@ void Sink::refuse(Range range, const std::string& why) {
     return;
   }
   const auto& sample = portion_.samples[range.from];
+  if (what_ == What::ended) return;
   const auto& [series, metric, labels] = source_->sent(sample.series);
   aside_.push_back({series, metric, sample.time_ms, sample.value, false, why});
 }
@@ -185,6 +203,7 @@ void Sink::wait(Clock::time_point now, std::chrono::seconds asked) {
 void Sink::finish_portion(Clock::time_point now) {
   is_loaded_ = false;
   if (what_ == What::waiting) rows_at_ = now;
+  if (what_ == What::ended) ended_.pop_front();
   if (what_ != What::in_order) return;
   row_.cursor.accepted = portion_.position;
   row_.counts.folded += portion_.folded;

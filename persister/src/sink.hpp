@@ -7,7 +7,8 @@
 // gets as well. Batches behind `settled` are kept. Where nothing else is to be sent, an empty request asks.
 //
 //   2xx           accepted
-//   400, 413      halved until the samples are alone that it does not take; these are set aside with its words
+//   400, 409, 413, 422
+//                 halved until the samples are alone that it does not take; these are set aside with its words
 //   429           waits, for as long as it says
 //   5xx           waits, tries the same once more, then goes back: one that is busy has not crashed
 //   none in time  waits and goes back
@@ -54,6 +55,9 @@ class Sink {
   bool is_idle() const noexcept { return is_idle_; }
   /// Batches up to this one need not be there any more.
   void skip_to(std::int64_t batch) noexcept { skipped_ = std::max(skipped_, batch); }
+  /// Once everything of them was accepted, a receiver is told that these series end. It is told once: one that forgets it
+  /// finds out by itself, when no sample has come for its look-back (5 minutes).
+  void end_series(Ended ended);
   /// Adds to what was not taken yet.
   void take_news(SinkNews& out);
 
@@ -63,6 +67,7 @@ class Sink {
   };
   bool load(Clock::time_point now, std::int64_t wall_ns);
   bool load_waiting(Clock::time_point now, std::int64_t wall_ns);
+  bool load_ended();
   bool load_probe(Clock::time_point now);
   void send(Clock::time_point now);
   void encode(Range range);
@@ -84,7 +89,7 @@ class Sink {
   std::int64_t skipped_ = 0;
 
   Portion portion_;
-  enum class What { in_order, waiting, probe } what_ = What::in_order;  // is in it
+  enum class What { in_order, waiting, ended, probe } what_ = What::in_order;  // is in it
   bool is_loaded_ = false, has_part_ = false;  // it is to be sent; some of it was accepted
   std::vector<Range> todo_;                    // of its samples, the next one last
   std::string request_, body_;
@@ -95,6 +100,7 @@ class Sink {
   };
   std::deque<Accepted> unsettled_;
   std::vector<std::int64_t> rows_sent_;        // of a table, under way or accepted at rows_at_
+  std::deque<Ended> ended_;
   Clock::time_point rows_at_{}, waiting_due_{}, answered_at_{};
 
   bool is_idle_ = false;

@@ -28,6 +28,13 @@ struct SentSeries {
   std::string metric = {}, labels = {};
 };
 
+/// Series that nobody writes any more.
+struct Ended {
+  std::vector<std::uint32_t> series = {};
+  std::int64_t position = 0;  // everything of them is in batches up to it
+  std::int64_t at_ms = 0;     // when that was noticed
+};
+
 class SinkSource {
  public:
   virtual ~SinkSource() = default;
@@ -35,6 +42,8 @@ class SinkSource {
   virtual bool next(std::int64_t position, std::int64_t wall_ns, Portion& out) = 0;
   /// What waits in a table by now, beside what is in order. @return false: nothing
   virtual bool next_waiting(std::int64_t wall_ns, Portion& out) = 0;
+  /// A stale marker behind the last sample of each that has not been written again since.
+  virtual void end(const Ended&, Portion&) {}
   virtual const SentSeries& sent(std::uint32_t number) const noexcept = 0;
 };
 

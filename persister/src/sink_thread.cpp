@@ -45,6 +45,13 @@ void SinkThread::skip_to(std::int64_t batch) {
   skipped_ = std::max(skipped_, batch);
 }
 
+void SinkThread::end_series(const Ended& ended) {
+  const std::lock_guard lock(mutex_);
+  ended_.push_back(ended);
+  is_woken_ = true;
+  changed_.notify_one();
+}
+
 void SinkThread::take_news(SinkNews& out) {
   const std::lock_guard lock(mutex_);
   const auto move = [](auto& from, auto& to) {
@@ -102,6 +109,8 @@ void SinkThread::run_sink() {
     changed_.wait(lock, [&] { return stop_ || news_.aside.size() < aside_waiting_max; });
     is_woken_ = false;
     sink.skip_to(skipped_);
+    for (auto& ended : ended_) sink.end_series(std::move(ended));
+    ended_.clear();
   }
 }
 

@@ -24,6 +24,8 @@ class SinkThread {
   void wake();
   /// See Sink::skip_to().
   void skip_to(std::int64_t batch);
+  /// See Sink::end_series().
+  void end_series(const Ended& ended);
   /// Adds to what was not taken yet.
   void take_news(SinkNews& out);
   /// Begins to end it: the destructor then waits for less long.
@@ -41,6 +43,7 @@ class SinkThread {
   std::condition_variable changed_;
   bool is_woken_ = false;
   std::int64_t skipped_ = 0;
+  std::vector<Ended> ended_;
   SinkNews news_;
   std::thread thread_;
 };

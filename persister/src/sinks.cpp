@@ -79,11 +79,18 @@ void Sinks::committed() {
     if (one.thread) one.thread->wake();
 }
 
-void Sinks::run(Clock::time_point now) {
-  if (now < due_ || all_.empty()) return;
+bool Sinks::run(Clock::time_point now) {
+  if (now < due_ || all_.empty()) return false;
   due_ = now + interval;
   write();
   for (auto& one : all_) tell(one, now);
+  return true;
+}
+
+void Sinks::end_series(const std::vector<std::uint32_t>& series) {
+  const Ended ended{series, newest_batch(database_), wall_ns_() / 1'000'000};
+  for (auto& one : all_)
+    if (one.thread && one.settings.send == tier_raw) one.thread->end_series(ended);
 }
 
 /// One transaction for all of them, if there is anything to be written.

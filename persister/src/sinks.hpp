@@ -25,8 +25,10 @@ class Sinks {
   /// After a commit.
   void committed();
   /// Every second: writes what has changed, and gives up what has waited for too long. Throws SqliteError; then it is
-  /// tried again by the next call.
-  void run(Clock::time_point now);
+  /// tried again by the next call. @return whether it was time to, and there is any destination
+  bool run(Clock::time_point now);
+  /// Nobody writes these series any more, and what was written is committed.
+  void end_series(const std::vector<std::uint32_t>& series);
   /// Begins to end the threads.
   void request_stop();
   /// The same, and writes what has changed. Throws SqliteError.

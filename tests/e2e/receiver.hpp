@@ -4,6 +4,7 @@
 #include <httplib.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -91,10 +92,18 @@ class Receiver {
     const auto body = nlohmann::json::parse(answer->body);
     for (const auto& series : body.at("data").at("result")) {
       auto& samples = out[series_key(series.at("metric").get<std::map<std::string, std::string>>())];
-      for (const auto& sample : series.at("values"))
-        samples.emplace_back(std::llround(sample.at(0).get<double>() * 1000), std::stod(sample.at(1).get<std::string>()));
+      for (const auto& sample : series.at("values")) {
+        const auto value = std::stod(sample.at(1).get<std::string>());
+        if (!std::isnan(value)) samples.emplace_back(std::llround(sample.at(0).get<double>() * 1000), value);  // a marker is none
+      }
     }
     return out;
+  }
+  /// How many series it shows at a time, those included that have no sample then, but one of late.
+  std::size_t series_at(double time_s) {
+    const auto answer = client().Post("/api/v1/query", httplib::Params{{"query", "{__name__=~\".+\"}"}, {"time", std::to_string(time_s)}});
+    if (!answer || answer->status != 200) throw std::runtime_error(std::string(name()) + ": " + (answer ? answer->body : "no answer"));
+    return nlohmann::json::parse(answer->body).at("data").at("result").size();
   }
 
  private:

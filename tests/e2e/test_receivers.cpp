@@ -137,6 +137,8 @@ TEST_CASE("every stored sample is in the receiver with the same value and millis
   plant.wait_until_sent(pushed);
   check_same(plant.stored(), receiver.samples(ring::clock_ns(CLOCK_REALTIME) / second_ns + 1), tolerance(kind));
   CHECK(plant.query("SELECT refused + lost + folded FROM remote_write") == 0);
+  // The producers have left.
+  wait_for("the series to end", [&] { return receiver.series_at(static_cast<double>(ring::clock_ns(CLOCK_REALTIME)) / 1e9) == 0; });
 }
 
 TEST_CASE("every row of a tier is in the receiver, as its count, sum, extremes and last value", "[receivers]") {

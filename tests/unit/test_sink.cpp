@@ -1,6 +1,7 @@
 // test_sink.cpp: what a sink sends, and what it makes of a receiver's answers. Its clock goes on only when told.
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -27,6 +28,7 @@ struct Receiver {
   std::vector<std::size_t> sizes = {};         // samples of each request that it took
   std::vector<Sender::Answer> answers = {};    // the next ones, in their order; then 204
   std::function<bool(const support::SentSeries&, std::int64_t time_ms, double value)> refuses = {};
+  long refusal = 400;
   int posts = 0;
   bool was_killed = false;                     // since the last answer
 
@@ -42,7 +44,7 @@ struct Receiver {
     const auto all = support::read_write_request(body);
     for (const auto& series : all)
       for (const auto& [time_ms, value] : series.samples)
-        if (refuses && refuses(series, time_ms, value)) return {.status = 400, .text = "bad " + series.text()};
+        if (refuses && refuses(series, time_ms, value)) return {.status = refusal, .text = "bad " + series.text()};
     std::size_t samples = 0;
     for (const auto& series : all)
       for (const auto& [time_ms, value] : series.samples) {
@@ -297,6 +299,7 @@ TEST_CASE("Retry-After is respected, up to an hour", "[sink]") {
 
 TEST_CASE("of a refused request the bad samples are set aside with the receiver's words, the others arrive", "[sink]") {
   Fixture f;
+  f.receiver.refusal = GENERATE(400, 409, 413, 422);
   f.settings.batch_samples = 1000;
   Times a;
   for (int i = 0; i < 500; ++i) a.push_back(i);
@@ -313,7 +316,7 @@ TEST_CASE("of a refused request the bad samples are set aside with the receiver'
   CHECK(news.aside[0].time_ms == base_ms + 7);
   CHECK(news.aside[1].time_ms == base_ms + 300);
   CHECK(news.aside[0].metric == "a");
-  CHECK(news.aside[0].why == "HTTP 400: bad a{}");
+  CHECK(news.aside[0].why == "HTTP " + std::to_string(f.receiver.refusal) + ": bad a{}");
   CHECK(news.row.cursor.accepted == 1);
   f.start();
   f.run();
@@ -353,6 +356,32 @@ TEST_CASE("samples from the future wait for their time, over a restart as well, 
   f.run_for(29s);
   CHECK(f.take().released.size() == 1);
   CHECK(f.store->database().query_integer("SELECT count(*) FROM remote_write_aside") == 0);
+}
+
+TEST_CASE("a series whose producer has left ends behind its last sample, unless it goes on", "[sink]") {
+  Fixture f;
+  f.start();
+  f.commit({1}, {2});
+  f.sink->end_series({{1, 2, 77}, 1, base_ms + 500});
+  f.receiver.answers = {{.status = 500}};
+  f.run_for(2s);
+  const auto& a = f.receiver.has.at("a{}");
+  REQUIRE(a.size() == 2);
+  CHECK(a.rbegin()->first == base_ms + 2);
+  CHECK(std::isnan(a.rbegin()->second));
+  CHECK(f.times("b{}") == Times{2, 3});
+  f.commit({1000});
+  f.sink->end_series({{1}, 2, base_ms + 900});  // noticed before, told after
+  f.run_for(2s);
+  CHECK(f.times("a{}") == Times{1, 2, 1000});
+  f.sink->end_series({{1}, 3, base_ms + 2000});  // of batch 3 there is something yet
+  f.run_for(2s);
+  CHECK(f.times("a{}") == Times{1, 2, 1000});
+  f.commit({1500});
+  f.receiver.refuses = [](const auto&, std::int64_t, double value) { return std::isnan(value); };
+  f.run_for(2s);
+  CHECK(f.times("a{}") == Times{1, 2, 1000, 1500});
+  CHECK(f.take().aside.empty());
 }
 
 TEST_CASE("no more samples a second are sent than allowed", "[sink]") {
