@@ -1,11 +1,13 @@
 // query.cpp: ring-query prints what a database holds of some series, oldest first.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -15,6 +17,7 @@
 #include "cli.hpp"
 #include "no_match.hpp"
 #include "query_chart.hpp"
+#include "query_follow.hpp"
 #include "query_output.hpp"
 #include "query_read.hpp"
 #include "query_step.hpp"
@@ -25,6 +28,7 @@
 #include "ring/ownership.hpp"
 #include "schema.hpp"
 #include "selector.hpp"
+#include "raw_reader.hpp"
 #include "sqlite.hpp"
 #include "store.hpp"
 
@@ -47,6 +51,7 @@ Examples:
   ring-query --db plant.db --last 7d --summary                what each series was like
   ring-query --db plant.db rtt_ms --last 24h --format plot    drawn in the terminal
   ring-query --db plant.db rtt_ms --last 24h --plot-file rtt.svg
+  ring-query --db plant.db rtt_ms --last 1m --follow          and what is committed from now on
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
   ring-query --db plant.db rtt_ms --last 7d --step 1d --show 'avg,quantile(0.99),max'
   ring-query --db plant.db bytes_total --last 1d --step 1h --show rate --by wan
@@ -84,7 +89,8 @@ struct Options {
   std::string format = "table";
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   std::int64_t points = 1000;
-  bool summary = false;
+  bool summary = false, follow = false;
+  std::string deadline = "60s";
   std::string show, plot_file;
   std::vector<std::string> by;
   bool grouped = false;
@@ -150,14 +156,14 @@ std::vector<ring::Definition> definitions_of(const std::vector<Series>& series) 
 }
 
 /// Keeps the series that any of the selectors matches.
-void select(const std::vector<Selector>& selectors, Query& query) {
+void select(const std::vector<Selector>& selectors, Query& query, bool tell = true) {
   query.every_series = selectors.empty();
   std::vector<bool> kept(query.series.size(), query.every_series);
   for (const auto& selector : selectors) {
     bool any = false;
     for (std::size_t i = 0; i < kept.size(); ++i)
       if (selector.matches(query.series[i].definition)) any = kept[i] = true;
-    if (any) continue;
+    if (any || !tell) continue;
     complain(ringdown::no_match(selector, definitions_of(query.series), "the database"));
     query.failed = true;
   }
@@ -207,6 +213,25 @@ std::int64_t window_step_ns(const Options& options, Database& database, const Ra
   throw ring::Error(ring::Failure::bad_argument, "--step " + options.step + ": expected 1ms to 366d");
 }
 
+volatile std::sig_atomic_t stop_asked = 0;
+
+/// A question that takes too long ends, as if somebody had ended it: what is written by then stays.
+void begin_deadline(const Options& options) {
+  if (options.follow) {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { stop_asked = 1; });
+    return;
+  }
+  constexpr std::int64_t second_ns = 1'000'000'000;
+  const auto ns = std::max<std::int64_t>(ringdown::duration_ns(options.deadline), 1000);
+  std::signal(SIGALRM, [](int) {
+    constexpr char text[] = "ring-query: --deadline is over; ask for a shorter range or a longer --step, or wait longer\n";
+    if (::write(STDERR_FILENO, text, sizeof text - 1) >= 0) ::_exit(1);
+    ::_exit(1);
+  });
+  const itimerval timer{{}, {ns / second_ns, ns % second_ns / 1000}};
+  ::setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
 int run(Options options) {
   const std::vector<Selector> selectors(options.selectors.begin(), options.selectors.end());
   Query query;
@@ -225,7 +250,9 @@ int run(Options options) {
     complain("--step auto: " + options.step);
   }
   std::unique_ptr<ringdown::Source> source;
-  if (!is_windows) source = ringdown::make_source(database, options.step);  // first: what it finds has no later series
+  // First: what it finds has no later series.
+  const auto seen = options.follow ? ringdown::newest_batch(database) : std::numeric_limits<std::int64_t>::max();
+  if (!is_windows) source = ringdown::make_source(database, options.step, seen);
   for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
   select(selectors, query);
   if (query.series.empty() && query.failed) return 1;
@@ -248,6 +275,16 @@ int run(Options options) {
     query.failed = true;
   }
   writer->finish();
+  if (options.follow) {
+    const auto select_anew = [&] {
+      query.series.clear();
+      for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
+      select(selectors, query, false);
+    };
+    query.range.to_ns = Range{}.to_ns;
+    ringdown::follow(database, query, *writer, seen, select_anew, stop_asked);
+    return query.failed ? 1 : 0;
+  }
   if (query.more) complain(fmt::format("stopped after {} rows, there are more; raise --limit", query.rows));
   if (query.rows == 0 && !query.failed) explain_absence(query, is_windows ? "raw" : options.step);
   return query.failed ? 1 : 0;
@@ -290,6 +327,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "csv", "json", "plot", "prometheus", "openmetrics"}));
   app.add_option("--plot-file", options.plot_file, "Draw a chart in this file instead: .svg or .png")->type_name("FILE");
+  app.add_flag("--follow", options.follow, "Go on with what is committed, until SIGINT or SIGTERM");
+  app.add_option("--deadline", options.deadline, "Give up after this long")->type_name("DURATION")->capture_default_str();
   app.add_option("--limit", options.limit, "Stop after the first N rows (default: none)")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000'000));
@@ -305,6 +344,8 @@ int main(int argc, char** argv) {
     if (!options.show.empty() && options.step == "raw") throw CLI::ValidationError("--show", "is of a step; use --step 1m or auto, and without --show for raw samples");
     if (options.summary && !options.show.empty()) throw CLI::ValidationError("--summary", "has its own functions; use it without --show");
     if (options.summary && !named.contains(options.step)) throw CLI::ValidationError("--summary", "is of a whole range; use --step raw, 1m, 5m, 1h or auto");
+    if (options.follow && (is_plot || is_text || options.summary || !options.show.empty() || options.step != "raw"))
+      throw CLI::ValidationError("--follow", "has raw samples only, as table, csv or json");
     if (is_text && (options.summary || !options.show.empty() || options.step != "raw"))
       throw CLI::ValidationError("--format", options.format + " has samples only; use it with --step raw, or use csv or json");
     if (options.summary && is_plot) throw CLI::ValidationError("--summary", "has no plot; use --format table, csv or json");
@@ -313,6 +354,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
+    begin_deadline(options);
     return run(options);
   } catch (const ring::Error& e) {
     complain(e.what());

@@ -19,11 +19,11 @@ struct Reset {
 /// The raw samples, by time.
 class Samples : public Source {
  public:
-  explicit Samples(Database& database) : database_(database) {}
+  Samples(Database& database, std::int64_t last_batch) : database_(database), last_batch_(last_batch) {}
 
   void read(Query& query, Writer& writer) override {
     read_held(query);
-    RawReader::Selection selection{.from_ns = query.range.from_ns, .to_ns = query.range.to_ns};
+    RawReader::Selection selection{.from_ns = query.range.from_ns, .to_ns = query.range.to_ns, .last_batch = last_batch_};
     if (query.series.empty()) return;
     tell_resolution(query);
     if (!query.every_series)
@@ -66,6 +66,7 @@ class Samples : public Source {
   }
 
   Database& database_;
+  std::int64_t last_batch_;
   std::vector<const Series*> by_id_;
 };
 
@@ -164,8 +165,8 @@ class Rollups : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_source(Database& database, const std::string& step) {
-  if (step == "raw") return std::make_unique<Samples>(database);
+std::unique_ptr<Source> make_source(Database& database, const std::string& step, std::int64_t last_batch) {
+  if (step == "raw") return std::make_unique<Samples>(database, last_batch);
   return std::make_unique<Rollups>(database, step);
 }
 

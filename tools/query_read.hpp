@@ -50,7 +50,8 @@ class Source {
   virtual void read(Query& query, Writer& writer) = 0;
 };
 
-/// `step` is raw for samples, or a tier's name: 1s, 1m, 5m or 1h.
-std::unique_ptr<Source> make_source(Database& database, const std::string& step);
+/// `step` is raw for samples, or a tier's name: 1s, 1m, 5m or 1h. Of samples, those up to `last_batch`.
+std::unique_ptr<Source> make_source(Database& database, const std::string& step,
+                                    std::int64_t last_batch = std::numeric_limits<std::int64_t>::max());
 
 }  // namespace ringdown

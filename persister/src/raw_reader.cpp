@@ -34,6 +34,10 @@ bool is_odd(std::int64_t committed_ns, std::int64_t min_ns, std::int64_t max_ns)
 
 }  // namespace
 
+std::int64_t newest_batch(Database& database) {
+  return database.query_integer("SELECT max(coalesce((SELECT max(id) FROM batches), 0), (SELECT through_batch FROM sealed))");
+}
+
 std::int64_t batch_at(Database& database, std::int64_t committed_ns, std::int64_t end) {
   auto& committed = database.prepared("SELECT id, committed_ns FROM batches WHERE id >= ? ORDER BY id LIMIT 1");
   std::int64_t low = 0, high = end;  // ids; the answer is in [low, high]
@@ -102,11 +106,11 @@ void RawReader::list() {
          first_order_++});
   const Query odd(database_, "SELECT id, min_ns, max_ns, samples FROM batches WHERE (min_ns < committed_ns - 120000000000 OR "
                              "max_ns >= committed_ns + 60000000000) AND max_ns >= ? AND min_ns < ? AND id > ? AND id <= ?");
-  odd.rows.bind(1, selection_.from_ns).bind(2, selection_.to_ns).bind(3, through_batch_).bind(4, selection_.last_batch);
+  odd.rows.bind(1, selection_.from_ns).bind(2, selection_.to_ns).bind(3, std::max(through_batch_, selection_.after_batch)).bind(4, selection_.last_batch);
   while (!selection_.sealed_only && odd.rows.step())
     add({odd.rows.integer(0), false, 0, odd.rows.integer(1), odd.rows.integer(2), odd.rows.integer(3),
          order_of(odd.rows.integer(0))});
-  listed_batch_ = through_batch_;
+  listed_batch_ = std::max(through_batch_, selection_.after_batch);
   const auto last = selection_.last_batch;
   if (selection_.sealed_only)
     listed_batch_ = last;

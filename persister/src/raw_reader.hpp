@@ -36,6 +36,7 @@ class RawReader {
     std::vector<std::uint32_t> series = {};  // ascending; empty: all of them
     std::int64_t from_ns = std::numeric_limits<std::int64_t>::min();
     std::int64_t to_ns = std::numeric_limits<std::int64_t>::max();  // not included
+    std::int64_t after_batch = 0;  // of those that are not sealed
     std::int64_t last_batch = std::numeric_limits<std::int64_t>::max();
     bool sealed_only = false, batches_only = false;
   };
@@ -95,6 +96,9 @@ class RawReader {
   std::vector<Chunk> chunks_;
   ChunkReader chunk_reader_;
 };
+
+/// The newest batch that there is or was; 0 before the first.
+std::int64_t newest_batch(Database& database);
 
 /// The first batch committed at this time or later: their ids and times ascend together. `end` if none before it was.
 std::int64_t batch_at(Database& database, std::int64_t committed_ns, std::int64_t end);

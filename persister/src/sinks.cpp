@@ -14,11 +14,6 @@ namespace {
 constexpr std::chrono::seconds interval{1}, tell_interval{60};
 constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
 
-/// The newest batch that there was.
-std::int64_t newest_batch(Database& database) {
-  return database.query_integer("SELECT max(coalesce((SELECT max(id) FROM batches), 0), (SELECT through_batch FROM sealed))");
-}
-
 }  // namespace
 
 Sinks::Sinks(Database& database, const std::vector<RemoteWriteSettings>& settings, bool send, std::int64_t (*wall_ns)())

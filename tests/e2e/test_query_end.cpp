@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <sstream>
 #include <thread>
 
 #include "query_plant.hpp"
@@ -91,4 +92,51 @@ TEST_CASE("output that cannot be written is an error", "[query]") {
   const auto r = query(plant, {"--db", plant.db, "--from", "0"}, "UTC", "/dev/full");
   CHECK(r.err == "ring-query: write standard output: No space left on device\n");
   CHECK(r.status == 1);
+}
+
+TEST_CASE("--follow shows each sample once, before and after it began, and ends at SIGTERM", "[query]") {
+  const Folder folder;
+  const auto db = (folder.path / "m.db").string();
+  ringdown::Store store(db);
+  double value = 0;
+  const auto commit = [&](std::uint32_t new_series) {
+    ringdown::Batch batch;
+    if (new_series > 0)
+      batch.series.push_back({new_series, {ring::Kind::gauge, "a", "", {{"n", std::to_string(new_series)}}, {}}});
+    batch.samples = {{start_ns + static_cast<std::int64_t>(value) * 1000, value, new_series > 0 ? new_series : 1u}};
+    ++value;
+    store.commit(batch);
+  };
+  commit(1);
+  support::Child child({RING_QUERY_PATH, "--db", db, "a", "--from", "0", "--format", "csv", "--follow"}, folder.path / "rows");
+  const auto lines = [&] {
+    const auto text = support::read_file(folder.path / "rows");
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  while (lines() < 2) REQUIRE(child.running());
+  for (int i = 0; i < 20; ++i) {
+    commit(i == 10 ? 2 : 0);  // a series that is new
+    if (i % 5 == 4)
+      while (lines() < i + 3) REQUIRE(child.running());
+  }
+  child.signal(SIGTERM);
+  CHECK(child.wait() == 0);
+  std::istringstream rows(support::read_file(folder.path / "rows"));
+  std::string line;
+  std::getline(rows, line);
+  for (int i = 0; i < 21; ++i) {
+    REQUIRE(std::getline(rows, line));
+    CHECK_THAT(line, Contains("," + std::to_string(i) + ","));
+  }
+  CHECK_FALSE(std::getline(rows, line));
+}
+
+TEST_CASE("a question that takes longer than its deadline ends with status 1 and says what to do", "[query]") {
+  const Long p;
+  const int nobody_reads = ::open(p.pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  const auto r = query(p, {"--db", p.db, "--from", "0", "--deadline", "50ms"}, "UTC", p.pipe);
+  ::close(nobody_reads);
+  CHECK(r.status == 1);
+  CHECK_THAT(r.err, Contains("--deadline is over"));
+  CHECK(query(p, {"--db", p.db, "--deadline", "soon"}).status == 2);
 }
