@@ -22,7 +22,8 @@ bool is_destination(const std::string& text) {
 
 bool is_url(const std::string& text) {
   const auto scheme = text.starts_with("http://") ? 7u : text.starts_with("https://") ? 8u : 0u;
-  return scheme > 0 && is_line(text) && text.size() > scheme && text[scheme] != '/';
+  const auto host = text.substr(scheme, text.find('/', scheme) - scheme);
+  return scheme > 0 && is_line(text) && !host.empty() && host.find('@') == host.npos;  // a password would be shown
 }
 
 /// One that curl sends, and that is not what the format of a request needs.
@@ -101,7 +102,7 @@ RemoteWriteSettings read_destination(Section& section) {
   static const std::vector<std::string> tiers{"raw", "1m", "5m", "1h"};
   RemoteWriteSettings out;
   out.name = section.take<std::string>("name", "1 to 63 letters, digits, _, - or . in quotes", is_destination).value_or("");
-  out.url = section.take<std::string>("url", "a URL in quotes: \"http://localhost:8428/api/v1/write\"", is_url).value_or("");
+  out.url = section.take<std::string>("url", "a URL in quotes, without a password: \"http://localhost:8428/api/v1/write\"", is_url).value_or("");
   for (const auto* key : {"name", "url"})
     if (!section.find(key)) section.refuse_missing(key);
   read_select(section, out.select);

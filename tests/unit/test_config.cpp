@@ -419,6 +419,7 @@ TEST_CASE("a destination that cannot be is refused, with its place and what was 
   CHECK_THAT(refusal("[[remote_write]]\nname = \"a\""), Contains("a.toml:1:1: remote_write[1].url: not there"));
   CHECK_THAT(refusal("[[remote_write]]\nname = \"a b\"\nurl = \"ftp://h\""),
              Contains("remote_write[1].name: found 'a b', expected") && Contains("remote_write[1].url: found 'ftp://h'"));
+  CHECK_THAT(refusal("[[remote_write]]\nname = \"a\"\nurl = \"http://u:p@h/w\""), Contains("expected a URL in quotes, without a password"));
   CHECK_THAT(with("[[remote_write]]\nname = \"a\"\nurl = \"http://h\""), Contains("remote_write[2].name: found 'a', expected a name"));
   CHECK_THAT(with("select = [\"{a=b}\"]"), Contains("a.toml:4:11: remote_write[1].select: selector '{a=b}': column 4"));
   CHECK_THAT(with("select = []"), Contains("expected selectors"));

@@ -1,7 +1,12 @@
 // test_sinks.cpp: what is kept for a destination, for how long, and what is lost to it.
 #include <catch2/catch.hpp>
+#include <httplib.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "maintenance.hpp"
+#include "port.hpp"
 #include "sink_status.hpp"
 #include "sinks.hpp"
 #include "store.hpp"
@@ -221,4 +226,41 @@ TEST_CASE("status tells of each destination how far it is, why it waits, and wha
   CHECK(read[0].held == 1);
   CHECK_THAT(status({"--json"}).output, Contains("\"waiting\": 20") && Contains("\"held\": 1"));
   CHECK(support::run({RING_PERSISTER_PATH, "status", "--db", (f.folder / "no.db").string()}).status == 3);
+}
+
+TEST_CASE("on a full disk what a destination refuses is kept, and written once there is room", "[sinks]") {
+  Fixture f;
+  const auto port = support::free_port();
+  f.settings.url = "http://127.0.0.1:" + std::to_string(port) + "/write";
+  httplib::Server server;
+  server.set_keep_alive_max_count(100'000);
+  server.set_tcp_nodelay(true);
+  server.Post("/write", [](const auto&, auto& response) {
+    response.status = 400;
+    response.set_content(std::string(1000, 'x'), "text/plain");
+  });
+  REQUIRE(server.bind_to_port("127.0.0.1", port));
+  std::thread listener([&] { server.listen_after_bind(); });
+  f.record(20);
+  f.sinks.emplace(f.store->database(), std::vector{f.settings}, true, &test_wall_ns);
+  auto& database = f.store->database();
+  database.execute("PRAGMA max_page_count = " + std::to_string(database.pragma("page_count")));
+  bool was_full = false;
+  const auto run = [&] {
+    try {
+      f.sinks->run(f.now += 2s);
+    } catch (const SqliteError& e) {
+      CHECK_THAT(e.what(), Contains("full"));
+      was_full = true;
+    }
+  };
+  for (int i = 0; i < 12'000 && !was_full; ++i, ::usleep(5000)) run();
+  CHECK(was_full);
+  database.execute("PRAGMA max_page_count = 1000000");
+  for (int i = 0; i < 12'000 && f.query("SELECT accepted FROM remote_write") < 20; ++i, ::usleep(5000)) run();
+  CHECK(f.query("SELECT count(*) FROM remote_write_aside WHERE held = 0") == 200);
+  CHECK(f.query("SELECT refused FROM remote_write") == 200);
+  f.sinks.reset();
+  server.stop();
+  listener.join();
 }
