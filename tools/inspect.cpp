@@ -13,6 +13,8 @@
 #include "inspect_lane.hpp"
 #include "inspect_open.hpp"
 #include "inspect_show.hpp"
+#include "inspect_watch.hpp"
+#include "query_time.hpp"
 
 namespace {
 
@@ -21,6 +23,7 @@ Examples:
   ring-inspect plant                    lanes, their owners and series
   ring-inspect plant --records 20       and the last 20 records, oldest first
   ring-inspect plant --db metrics.db    and what the database has of it: stored, lost, durable
+  ring-inspect plant --watch            full-screen: rates, lag, losses, values; ? tells the keys
   ring-inspect plant --follow 'rtt_ms{wan="spectrum"}'  each sample as it is pushed, until ^C
   ring-inspect plant --json | jq '.lanes[] | {owner, waiting, lost}'
   ring-inspect plant --check            whether all of it is as a ring has to be, and what is not
@@ -38,7 +41,8 @@ Exit status: 0 shown, or --check found no fault; 1 no such ring or not readable;
 struct Options {
   std::string ring, database, dump_database;
   std::size_t records = 0;
-  bool json = false, check = false, dump = false;
+  bool json = false, check = false, dump = false, watch = false;
+  std::string every = "500ms";
   inspect::FollowOptions follow;
 };
 
@@ -79,6 +83,15 @@ int follow(const Options& options) {
   return 0;
 }
 
+int watch(const Options& options) {
+  const auto every_ns = ringdown::duration_ns(options.every);
+  constexpr std::int64_t min_ns = 50'000'000, max_ns = 60'000'000'000;
+  if (every_ns < min_ns || every_ns > max_ns)
+    throw ring::Error(ring::Failure::bad_argument, "--every: found " + options.every + ", expected 50ms to 1m");
+  inspect::watch(options.ring, std::chrono::milliseconds(every_ns / 1'000'000));
+  return 0;
+}
+
 int show(const Options& options) {
   const auto segment = inspect::open_ring(options.ring);
   const ringdown::BusGuard guard(&segment.header(), segment.geometry().segment_bytes());
@@ -108,6 +121,10 @@ int main(int argc, char** argv) {
   app.add_option("--db", options.database, "Show what this database has of the ring as well: losses by producer and "
                  "reason, and up to when commits survive a power cut")->type_name("FILE");
   app.add_flag("--check", options.check, "Compare all of it with what a ring has to be, and tell each fault");
+  app.add_flag("--watch", options.watch, "Full-screen live view: lanes with their last minute, series with their last "
+               "values");
+  app.add_option("--every", options.every, "How often --watch looks, from 50ms to 1m")->type_name("DURATION")
+      ->capture_default_str();
   app.add_option("--follow", options.follow.selector, "Print each sample of the series that this selector matches, as "
                  "it is pushed")->type_name("SELECTOR");
   app.add_option("--count", options.follow.count, "End --follow after N samples")->type_name("N");
@@ -120,9 +137,9 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   options.follow.json = options.json;
-  const int views = options.check + options.dump + !options.dump_database.empty() + !options.follow.selector.empty();
+  const int views = options.watch + options.check + options.dump + !options.dump_database.empty() + !options.follow.selector.empty();
   if (views > 1) {
-    std::cerr << "ring-inspect: found " << views << " of --check, --dump, --dump-db and --follow, expected one at a time\n";
+    std::cerr << "ring-inspect: found " << views << " of --watch, --check, --dump, --dump-db and --follow, expected one at a time\n";
     return 2;
   }
   try {
@@ -130,6 +147,7 @@ int main(int argc, char** argv) {
     if (options.check) return check(options);
     if (options.dump || !options.dump_database.empty()) return dump(options);
     if (!options.follow.selector.empty()) return follow(options);
+    if (options.watch) return watch(options);
     return show(options);
   } catch (const std::exception& e) {
     std::cerr << "ring-inspect: " << e.what() << '\n';

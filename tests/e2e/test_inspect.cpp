@@ -117,3 +117,13 @@ TEST_CASE("follow refuses a series that nobody has, a copy, and ends when the ri
   CHECK(follower.wait() == 1);
   CHECK_THAT(support::read_file(f.folder / "output"), Contains("it was deleted or replaced"));
 }
+
+TEST_CASE("watch is refused without a terminal, for a copy and for a period that is none", "[inspect]") {
+  const InspectFixture f(Mode::drop_newest);
+  const auto piped = f.inspect({f.ring, "--watch"});
+  CHECK(piped.status == 1);
+  CHECK_THAT(piped.output, Contains("is no terminal, expected one; use --json or --follow"));
+  CHECK_THAT(f.inspect({f.copy(), "--watch"}).output, Contains("found a copy, which does not change"));
+  CHECK_THAT(f.inspect({f.ring, "--watch", "--every", "1ms"}).output, Contains("found 1ms, expected 50ms to 1m"));
+  CHECK(f.inspect({f.ring + "x", "--watch"}).status == 1);
+}
