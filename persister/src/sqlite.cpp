@@ -86,6 +86,16 @@ std::string Statement::text(int column) const {
   return data ? std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)))
               : std::string();
 }
+std::string_view Statement::text_view(int column) const noexcept {
+  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), column));
+  return {data ? data : "", data ? static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)) : 0};
+}
+Statement::Type Statement::type(int column) const noexcept {
+  static_assert(SQLITE_INTEGER == static_cast<int>(Type::integer) && SQLITE_FLOAT == static_cast<int>(Type::real) &&
+                SQLITE_TEXT == static_cast<int>(Type::text) && SQLITE_BLOB == static_cast<int>(Type::blob) &&
+                SQLITE_NULL == static_cast<int>(Type::null));
+  return static_cast<Type>(sqlite3_column_type(statement_.get(), column));
+}
 std::span<const std::byte> Statement::blob(int column) const noexcept {
   const auto* data = static_cast<const std::byte*>(sqlite3_column_blob(statement_.get(), column));
   return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))};

@@ -55,6 +55,11 @@ class Statement {
   double real(int column) const noexcept;
   bool is_null(int column) const noexcept;
   std::string text(int column) const;
+  /// Valid until the next step or reset, or until the column is read as another type.
+  std::string_view text_view(int column) const noexcept;
+  enum class Type { integer = 1, real, text, blob, null };
+  /// What the value is stored as; before it is read as anything else.
+  Type type(int column) const noexcept;
   /// Valid until the next step or reset.
   std::span<const std::byte> blob(int column) const noexcept;
   /// As it is, for an extension to SQLite. Valid until the next step or reset.

@@ -82,7 +82,7 @@ void Store::open(const std::string& path) {
   if (empty) db.execute(schema::creation);
   db.execute(schema::every_open);
   migrate(version);
-  apply_rules();
+  if (!options_.keep_policies) apply_rules();
   statements_.emplace(db);
   last_commit_ns_ = db.query_integer(
       "SELECT max(through_ns, coalesce((SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1), 0)) FROM durability");
@@ -198,10 +198,10 @@ bool Store::sync_due(Clock::time_point now) const noexcept {
          (unsynced_since_ && now - *unsynced_since_ >= options_.durable_within / 2);
 }
 
-void Store::commit(const Batch& batch, Clock::time_point now) {
+void Store::commit(const Batch& batch, Clock::time_point now, std::int64_t wall_ns) {
   auto& s = *statements_;
   if (!batch.samples.empty()) encode_batch(batch.samples, blob_);
-  const auto committed_ns = std::max(options_.wall_ns(), last_commit_ns_ + 1);  // also when the clock steps back
+  const auto committed_ns = std::max(wall_ns, last_commit_ns_ + 1);  // also when the clock steps back
   const bool sync = sync_due(now);
   const Synced synced(*database_, sync);
   Transaction transaction(*database_);

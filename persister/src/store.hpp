@@ -31,6 +31,7 @@ struct StoreOptions {
   std::chrono::milliseconds durable_within{10'000};  // with `normal`: a commit survives a power cut after this long
   bool any_file_system = false;
   Rules rules = {};                                  // say how each series is rolled up: see the series table
+  bool keep_policies = false;                        // of the series that are there, whatever the rules say
   std::int64_t (*wall_ns)() = &realtime_ns;          // what time it is, ns since the epoch: for tests
 };
 
@@ -43,7 +44,9 @@ class Store {
   explicit Store(const std::string& path, const StoreOptions& options = {});
 
   /// Stores a batch, whole or not at all. Throws SqliteError; the batch may then be committed again.
-  void commit(const Batch& batch, Clock::time_point now = Clock::now());
+  void commit(const Batch& batch, Clock::time_point now = Clock::now()) { commit(batch, now, options_.wall_ns()); }
+  /// The same, as if it had been committed at `wall_ns`: what is told of the past. Not before the commits that are there.
+  void commit(const Batch& batch, Clock::time_point now, std::int64_t wall_ns);
 
   /// Syncs the WAL if that is due and no commit has done so. For between commits. Throws SqliteError.
   void sync_if_due(Clock::time_point now);
