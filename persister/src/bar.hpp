@@ -22,9 +22,12 @@ class Bar {
     fmt::print(stderr, "\r{:<20} [{:<{}}]\x1b[K", pass, std::string(static_cast<std::size_t>(done), '='),
                width);
   }
-  ~Bar() {
+  /// Before another line is written.
+  void clear() {
     if (is_terminal_ && !pass_.empty()) std::fputs("\r\x1b[K", stderr);
+    pass_.clear();
   }
+  ~Bar() { clear(); }
 
  private:
   bool is_terminal_ = ::isatty(STDERR_FILENO) != 0;

@@ -14,6 +14,7 @@
 #include "backup.hpp"
 #include "check_config.hpp"
 #include "config.hpp"
+#include "import.hpp"
 #include "loop.hpp"
 #include "restore.hpp"
 #include "service.hpp"
@@ -34,12 +35,13 @@ Examples:
   ring-persister backup --db metrics.db --to /backup/metrics.db   copy it, beside a running persister as well
   ring-persister restore --from /backup/metrics.db --db metrics.db
   ring-persister status --db metrics.db                        how far the destinations of remote write are
+  ring-persister import old/metrics-*.db --db metrics.db      take in what a daemon kept in a table of its own
 
 Every option is an environment variable as well: RINGDOWN_COMMIT_MS=250. It overrides the configuration, and the command
 line overrides it. SIGHUP reloads the configuration: what is in it holds at once, but for another database.
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 wrong usage.
-Of backup and restore: 0 done, 1 not done, 2 wrong usage.
+Of backup, restore and import: 0 done, 1 not done, 2 wrong usage.
 Of verify: 0 all holds, 1 it does not, 2 wrong usage, 3 the database could not be read.
 Of status: 0 every destination accepts, 1 one does not, 2 wrong usage, 3 the database could not be read.)";
 
@@ -187,6 +189,38 @@ void add_copy_options(CLI::App& app, ringdown::CopyOptions& copy) {
   app.add_flag("!--no-verify", copy.verify, "Only PRAGMA quick_check of the copy, not what ring-persister verify does");
 }
 
+/// The command `import`.
+CLI::App& add_import(CLI::App& app, ringdown::ImportCommand& command) {
+  auto& import = *app.add_subcommand("import", "Takes in databases in which a daemon kept a row a value, in a table metrics; no "
+                                               "persister may be using the database");
+  import.add_option("file", command.from, "The old databases, which are only read")->required()->type_name("FILE");
+  import.add_option("--db", command.database, "The database, created if it is not there")->required()->type_name("FILE");
+  import.add_option("--config", command.config, "The persister's configuration: its rules hold for the series")->type_name("FILE");
+  const auto is_kind = [](const std::string& text) -> std::string {
+    try {
+      ringdown::parse_kind_rule(text);
+      return "";
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+  };
+  import.add_option_function<std::vector<std::string>>(
+            "--kind",
+            [&command](const auto& rules) {
+              for (const auto& rule : rules) command.kinds.push_back(ringdown::parse_kind_rule(rule));
+            },
+            "What new series of these names are: 'wan_state=state', '*_bytes=counter' (repeatable, the first that matches). "
+            "Without it *_total is a counter, all else a gauge")
+      ->type_name("GLOB=KIND")->allow_extra_args(false)->check(CLI::Validator(is_kind, ""));
+  import.add_option("--list", command.list, "Add all ambiguous rows to this file, as CSV")->type_name("FILE");
+  import.add_option("--series-max", command.series_max, "Most series in the database; rows of further ones are ambiguous")
+      ->capture_default_str()->check(CLI::Range(std::size_t{1}, std::size_t{1} << 24));
+  import.add_flag("--any-file-system", command.any_file_system, "Also a database on a file system that is not known to be local");
+  import.add_flag("--json", command.json, "The account of all rows, as JSON");
+  import.add_flag("--quiet", command.quiet, "Say nothing when all rows are accounted for");
+  return import;
+}
+
 /// What check-config prints.
 std::string checked_config(const std::string& file, const std::string& series) {
   const auto settings = ringdown::load_config(file);
@@ -239,10 +273,13 @@ int main(int argc, char** argv) {
   restore.add_flag("--any-file-system", restore_command.any_file_system, "Also on a file system that is not known to be local");
   restore.add_flag("--quiet", restore_command.quiet, "Say nothing when all is well");
   add_copy_options(restore, restore_command.copy);
+  ringdown::ImportCommand import_command;
+  auto& import = add_import(app, import_command);
   try {
     app.parse(argc, argv);
     if (backup) return ringdown::backup_command(backup_command);
     if (restore) return ringdown::restore_command(restore_command);
+    if (import) return ringdown::import_command(import_command);
     if (verify) return ringdown::verify_command(verified, json, quiet);
     if (status) return ringdown::status_command(asked, status_json);
     if (check) {

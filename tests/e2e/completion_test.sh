@@ -39,7 +39,7 @@ for program in ring-persister ring-inspect ring-query ring-hostmon ring-replay r
     { echo "FAILED: $program is not completed" && exit 1; }
 done
 
-is "commands" "backup check-config restore status verify" ring-persister ""
+is "commands" "backup check-config import restore status verify" ring-persister ""
 is "a command that was begun" "backup" ring-persister b
 is "a command behind an option's value" "verify" ring-persister --db plant.db v
 is "a value that has a command's name is none" "verify" ring-persister --db backup v
@@ -50,6 +50,7 @@ is "an option's own words behind =" "full" ring-persister --durability = f
 is "an option's own words right behind =" "debug error info trace warn" ring-persister --log-level =
 is "files" "$folder/plant.db $folder/plant.toml" ring-query --db "$folder/pl"
 is "files of a command" "$folder/plant.toml" ring-persister check-config "$folder/plant.t"
+is "files to import" "$folder/plant.db" ring-persister import --db new.db "$folder/plant.d"
 is "files behind a command's option" "$folder/plant.db" ring-persister restore --from "$folder/plant.d"
 is "rings of an option" "$ring" ring-persister --ring "test-$$-"
 is "rings of a positional" "$ring" ring-inspect "test-$$-"

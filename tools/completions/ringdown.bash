@@ -65,7 +65,7 @@ _ringdown() {
     *)
       if [[ $word == -* ]]; then
         _ringdown_answer -W "$(printf '%s\n' "${!kinds[@]}" | grep -e '^--')" -- "$word"
-      elif [[ $command == check-config || ${program##*/} == ring-write || ${program##*/}:$word == ring-inspect:*/* ]]; then
+      elif [[ $command == check-config || $command == import || ${program##*/} == ring-write || ${program##*/}:$word == ring-inspect:*/* ]]; then
         _ringdown_files "$word"
       elif [[ ${program##*/} == ring-inspect ]]; then
         _ringdown_answer -W "$(_ringdown_rings)" -- "$word"

@@ -64,6 +64,7 @@ _ringdown() {
       local name=$words[1]
       _ringdown_help $program $name
       [[ $name != check-config ]] || options+=('1:file:_files')
+      [[ $name != import ]] || options+=('*:file:_files')
       _arguments $options
       ;;
   esac
