@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "query_plant.hpp"
+#include "schema.hpp"
 #include "ring/ownership.hpp"
 
 using Catch::Contains;
@@ -367,7 +368,7 @@ TEST_CASE("what is no database of ours is refused with what was found and a reme
 
   const Plant plant;
   ringdown::Store(plant.db).database().execute("PRAGMA user_version = 99");
-  CHECK_THAT(plant.all({}).err, Contains("schema version 99, this program reads 4; upgrade ring-query"));
+  CHECK_THAT(plant.all({}).err, Contains("schema version 99, this program reads " + std::to_string(ringdown::schema::version) + "; upgrade"));
 }
 
 TEST_CASE("wrong usage has status 2 and says what was expected", "[query]") {

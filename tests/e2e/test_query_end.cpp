@@ -94,7 +94,7 @@ TEST_CASE("output that cannot be written is an error", "[query]") {
   CHECK(r.status == 1);
 }
 
-TEST_CASE("--follow shows each sample once, before and after it began, and ends at SIGTERM", "[query]") {
+TEST_CASE("following shows each sample once, before and after it began, and ends at SIGTERM", "[query]") {
   const Folder folder;
   const auto db = (folder.path / "m.db").string();
   ringdown::Store store(db);
