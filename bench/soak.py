@@ -190,9 +190,10 @@ class Soak:
 
     def report(self, pushed):
         database = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
-        here = "WHERE ring IN (SELECT id FROM rings WHERE name = ?)"  # and not what it records of itself
-        stored = database.execute(f"SELECT sum(stored) FROM cursors {here}", [self.ring]).fetchone()[0]
-        losses = database.execute(f"SELECT reason, sum(count) FROM losses {here} GROUP BY 1", [self.ring]).fetchall()
+        own = database.execute("SELECT total(count) FROM tier_1h JOIN series ON series.id = series "  # rolled up at its stop
+                               "WHERE name GLOB 'ringdown_*' OR name GLOB 'process_*'").fetchone()[0]
+        stored = database.execute("SELECT sum(stored) FROM cursors").fetchone()[0] - int(own)
+        losses = database.execute("SELECT reason, sum(count) FROM losses GROUP BY 1").fetchall()
         database.close()
         counted = sum(count for _, count in losses)
         verify = subprocess.run([self.programs / "ring-persister", "verify", "--db", self.database, "--quiet"],
