@@ -7,6 +7,9 @@
 #include "query_plot.hpp"
 #include "support.hpp"
 
+// Read by LeakSanitizer: fontconfig keeps what it has read of the fonts until the process ends.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libfontconfig"; }
+
 using ringdown::plot;
 using ringdown::PlotPoint;
 
