@@ -19,7 +19,7 @@ class Function {
   const std::string& text() const noexcept { return text_; }
   /// @param kind     how the window was made
   /// @param series   whose names of states there are
-  /// @param seconds  that the window has, up to the last sample there is
+  /// @param seconds  that the window has, from the first sample there is to the last
   /// @return nothing where it says nothing: the mean of a counter, the quantile of a state, the rate of a gauge
   std::optional<double> of(ring::Kind kind, const Series& series, const Rollup& window, double seconds) const;
 

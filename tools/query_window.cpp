@@ -247,13 +247,15 @@ class Windows {
         group.row = std::move(windows_[i]);
       windows_[i].reset();
     }
-    const auto seconds = static_cast<double>(std::min(window.end_ns, query_.held->to_ns + 1) - window.begin_ns) / 1e9;
+    const bool is_first = window.begin_ns <= query_.held->from_ns;  // then what is known begins within it
     std::vector<std::optional<double>> values;
     bool any = false;
     for (auto& group : groups_) {
       if (!group.row) continue;
       any = true;
       if (!query_.admit()) break;
+      const auto begin_ns = is_first ? std::max(window.begin_ns, group.row->first_ns) : window.begin_ns;
+      const auto seconds = static_cast<double>(std::min(window.end_ns, query_.held->to_ns + 1) - begin_ns) / 1e9;
       values.clear();
       for (const auto& function : options_.functions) values.push_back(function.of(group.kind, group.series, *group.row, seconds));
       writer_.values(group.series, window.begin_ns, values);
