@@ -36,7 +36,8 @@ persister has committed; "rate" is samples a second over the last 10 s, by their
 namespace (a container) is marked *, and followed by the one it has here if /proc shows it. A copy does not tell
 who was alive (?); the last 10 s before its newest record are its rate's.
 
-Exit status: 0 shown, or --check found no fault; 1 no such ring or not readable; 2 wrong usage; 3 --check found faults.)";
+Exit status: 0 shown, written, or no fault found; 1 no such ring or not readable; 2 wrong usage; 3 --check found
+faults.)";
 
 struct Options {
   std::string ring, database, dump_database;
@@ -48,7 +49,8 @@ struct Options {
 
 void require_whole(const ringdown::BusGuard& guard, const std::string& ring) {
   if (guard.hit())
-    throw ring::Error(ring::Failure::foreign, "ring \"" + ring + "\": truncated while it was read; delete /dev/shm/ringdown-" +
+    throw ring::Error(ring::Failure::foreign, "ring \"" + ring +
+                                                  "\": truncated while it was read; delete /dev/shm/ringdown-" +
                                                   ring + " when its producers have stopped");
 }
 
@@ -67,7 +69,8 @@ int check(const Options& options) {
 int dump(const Options& options) {
   const auto segment = inspect::open_ring(options.ring);
   const ringdown::BusGuard guard(&segment.header(), segment.geometry().segment_bytes());
-  const auto dumped = options.dump ? inspect::dump_csv(segment) : inspect::dump_database(segment, options.dump_database);
+  const auto dumped =
+      options.dump ? inspect::dump_csv(segment) : inspect::dump_database(segment, options.dump_database);
   require_whole(guard, segment.ring());
   std::cerr << "ring-inspect: " << dumped.samples << " samples written\n";
   if (dumped.left_out > 0)
@@ -121,15 +124,19 @@ int main(int argc, char** argv) {
   app.add_option("--db", options.database, "Show what this database has of the ring as well: losses by producer and "
                  "reason, and up to when commits survive a power cut")->type_name("FILE");
   app.add_flag("--check", options.check, "Compare all of it with what a ring has to be, and tell each fault");
-  app.add_flag("--watch", options.watch, "Full-screen live view: lanes with their last minute, series with their last "
+  app.add_flag("--watch", options.watch,
+               "Full-screen live view: lanes with their last minute, series with their last "
                "values");
   app.add_option("--every", options.every, "How often --watch looks, from 50ms to 1m")->type_name("DURATION")
       ->capture_default_str();
-  app.add_option("--follow", options.follow.selector, "Print each sample of the series that this selector matches, as "
-                 "it is pushed")->type_name("SELECTOR");
+  app.add_option("--follow", options.follow.selector,
+                 "Print each sample of the series that this selector matches, as "
+                 "it is pushed")
+      ->type_name("SELECTOR");
   app.add_option("--count", options.follow.count, "End --follow after N samples")->type_name("N");
   app.add_flag("--dump", options.dump, "Write all samples that it holds, stored ones too, as CSV");
-  app.add_option("--dump-db", options.dump_database, "Write them into this new database, rolled up")->type_name("FILE");
+  app.add_option("--dump-db", options.dump_database, "Write them into this new database, rolled up")
+      ->type_name("FILE");
   app.add_flag("--json", options.json, "One JSON object; of --follow one a line");
   try {
     app.parse(argc, argv);
@@ -137,9 +144,11 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   options.follow.json = options.json;
-  const int views = options.watch + options.check + options.dump + !options.dump_database.empty() + !options.follow.selector.empty();
+  const int views = options.watch + options.check + options.dump + !options.dump_database.empty() +
+                    !options.follow.selector.empty();
   if (views > 1) {
-    std::cerr << "ring-inspect: found " << views << " of --watch, --check, --dump, --dump-db and --follow, expected one at a time\n";
+    std::cerr << "ring-inspect: found " << views
+              << " of --watch, --check, --dump, --dump-db and --follow, expected one at a time\n";
     return 2;
   }
   try {

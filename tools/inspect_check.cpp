@@ -28,7 +28,8 @@ class HeaderCheck {
                      : "the bytes RINGDOWN; nobody has finished creating it");
     expect(offsetof(abi::SegmentHeader, version_major), "version_major", h_.version_major, abi::version_major);
     if (h_.version_major != abi::version_major) return false;
-    const auto sum = abi::fnv1a(reinterpret_cast<const std::byte*>(&h_) + 8, offsetof(abi::SegmentHeader, checksum) - 8);
+    const auto sum =
+        abi::fnv1a(reinterpret_cast<const std::byte*>(&h_) + 8, offsetof(abi::SegmentHeader, checksum) - 8);
     expect(offsetof(abi::SegmentHeader, checksum), "checksum", h_.checksum, sum);
     geometry = {h_.lanes, h_.lane_records, h_.arena_bytes, abi::Mode{h_.mode}};
     if (!limits_hold()) return false;
@@ -36,8 +37,8 @@ class HeaderCheck {
     expect(offsetof(abi::SegmentHeader, lane_bytes), "lane_bytes", h_.lane_bytes, geometry.lane_bytes());
     expect(offsetof(abi::SegmentHeader, segment_bytes), "segment_bytes", h_.segment_bytes, segment_bytes(geometry));
     if (object_bytes != segment_bytes(geometry))
-      fault(std::min(object_bytes, segment_bytes(geometry)), "size of the object", fmt::format("{} bytes", object_bytes),
-            fmt::format("{} bytes", segment_bytes(geometry)));
+      fault(std::min(object_bytes, segment_bytes(geometry)), "size of the object",
+            fmt::format("{} bytes", object_bytes), fmt::format("{} bytes", segment_bytes(geometry)));
     return true;
   }
 
@@ -50,7 +51,8 @@ class HeaderCheck {
   }
   bool limits_hold() {
     const auto before = report_.faults.size();
-    const auto within = [&](bool holds, std::uint64_t offset, const char* field, std::uint64_t found, const char* expected) {
+    const auto within = [&](bool holds, std::uint64_t offset, const char* field, std::uint64_t found,
+                            const char* expected) {
       if (!holds) fault(offset, field, std::to_string(found), expected);
     };
     within(h_.lanes >= 1 && h_.lanes <= 1024, offsetof(abi::SegmentHeader, lanes), "lanes", h_.lanes, "1 to 1024");
@@ -58,7 +60,8 @@ class HeaderCheck {
            offsetof(abi::SegmentHeader, lane_records), "lane_records", h_.lane_records,
            "a power of two, 64 to 16777216");
     within(h_.arena_bytes >= abi::page_bytes && h_.arena_bytes <= 64u << 20 && h_.arena_bytes % abi::page_bytes == 0,
-           offsetof(abi::SegmentHeader, arena_bytes), "arena_bytes", h_.arena_bytes, "a multiple of 4096, up to 67108864");
+           offsetof(abi::SegmentHeader, arena_bytes), "arena_bytes", h_.arena_bytes,
+           "a multiple of 4096, up to 67108864");
     within(h_.mode <= 1, offsetof(abi::SegmentHeader, mode), "mode", h_.mode, "0 drop-newest or 1 overwrite-oldest");
     return report_.faults.size() == before;
   }
@@ -72,7 +75,8 @@ abi::SegmentHeader copy_header(const std::byte* object) {
   abi::SegmentHeader out{};
   auto* const to = reinterpret_cast<std::byte*>(&out);
   for (std::size_t at = 0; at < offsetof(abi::SegmentHeader, pad); at += 8) {
-    const auto word = ring::words::load(*reinterpret_cast<const std::uint64_t*>(object + at), std::memory_order_acquire);
+    const auto word =
+        ring::words::load(*reinterpret_cast<const std::uint64_t*>(object + at), std::memory_order_acquire);
     std::memcpy(to + at, &word, sizeof word);
   }
   return out;

@@ -43,7 +43,8 @@ class Image {
   boost::interprocess::mapped_region region_;
 };
 
-/// @param is_live  others may write to it meanwhile: what they may do at any moment is no fault. Reads lanes in use only
+/// @param is_live  others may write to it meanwhile: what they may do at any moment is no fault. Reads lanes in use
+/// only
 CheckReport check(std::span<std::byte> object, bool is_live);
 
 void print(const CheckReport& report, const std::string& ring);

@@ -18,7 +18,7 @@ using abi::Mode;
 constexpr std::size_t faults_of_a_lane_max = 20;
 constexpr std::uint64_t losses_believable = std::uint64_t{1} << 48;
 constexpr std::uint64_t reasons_known = 5;  // of a producer's
-constexpr int afresh_max = 100;             // times a lane is looked at again, whose arena was started afresh meanwhile
+constexpr int afresh_max = 100;  // times a lane is looked at again, whose arena was started afresh meanwhile
 
 class LaneCheck {
  public:
@@ -52,7 +52,8 @@ class LaneCheck {
 
  private:
   void fault(std::uint64_t offset, const std::string& what, std::string found, std::string expected) {
-    faults_.push_back({offset_ + offset, fmt::format("lane {}, {}", index_, what), std::move(found), std::move(expected)});
+    faults_.push_back(
+        {offset_ + offset, fmt::format("lane {}, {}", index_, what), std::move(found), std::move(expected)});
   }
   void fault(std::uint64_t offset, const std::string& what, std::uint64_t found, std::string expected) {
     fault(offset, what, std::to_string(found), std::move(expected));
@@ -82,8 +83,9 @@ class LaneCheck {
     for (std::size_t r = 0; r < abi::producer_losses; ++r) {
       const auto count = words::load(h_.losses[r]);
       if (r >= reasons_known ? count != 0 : count > losses_believable)
-        fault(8 * r, fmt::format("losses of reason {}", r), count,
-              r >= reasons_known ? "0, as no producer has this reason" : fmt::format("at most {}", losses_believable));
+        fault(
+            8 * r, fmt::format("losses of reason {}", r), count,
+            r >= reasons_known ? "0, as no producer has this reason" : fmt::format("at most {}", losses_believable));
     }
   }
 
@@ -107,7 +109,8 @@ class LaneCheck {
       // After the sequence: no producer is further ahead of the tail than the lane is long.
       const auto tail = words::load(h_.tail, std::memory_order_acquire);
       if (!is_in_place(i, seq))
-        slot_fault(i, seq, fmt::format("{} more than a multiple of {}, up to {}", i, view_.capacity, ring::sequence_max));
+        slot_fault(i, seq,
+                   fmt::format("{} more than a multiple of {}, up to {}", i, view_.capacity, ring::sequence_max));
       else if (view_.mode == Mode::drop_newest && tail <= ring::sequence_max && seq > tail + view_.capacity)
         slot_fault(i, seq, fmt::format("at most {}, a lane's length behind the tail", tail + view_.capacity));
       else if (seq > newest_ && !has_company(seq))
@@ -119,14 +122,16 @@ class LaneCheck {
   }
 
   void check_tail(std::uint64_t tail) {
-    if (tail > newest_) fault(offsetof(abi::LaneHeader, tail), "tail", tail, fmt::format("at most {}, the newest record", newest_));
+    if (tail > newest_)
+      fault(offsetof(abi::LaneHeader, tail), "tail", tail, fmt::format("at most {}, the newest record", newest_));
   }
 
   void check_controls(std::uint64_t controls) {
     constexpr auto seq_max = (std::uint64_t{1} << (64 - abi::control_count_bits)) - 1;
     const auto last = controls >> abi::control_count_bits;
     if (newest_ <= seq_max && last > newest_)
-      fault(offsetof(abi::LaneHeader, controls), "controls' last", last, fmt::format("at most {}, the newest record", newest_));
+      fault(offsetof(abi::LaneHeader, controls), "controls' last", last,
+            fmt::format("at most {}, the newest record", newest_));
   }
 
   /// Every record up to the newest one was published before it: its slot has it, or a later lap's.
@@ -155,7 +160,8 @@ class LaneCheck {
       try {
         ring::decode(rest, consumed);
       } catch (const ring::Error& e) {
-        fault(abi::page_bytes + at, fmt::format("definition {}", definitions_), e.what(), "one as encoded by a producer");
+        fault(abi::page_bytes + at, fmt::format("definition {}", definitions_), e.what(),
+              "one as encoded by a producer");
         std::uint32_t length = 0;
         if (rest.size() >= sizeof length) std::memcpy(&length, rest.data(), sizeof length);
         const bool leads_on = length >= sizeof(abi::DefinitionHeader) && length % 8 == 0 &&
@@ -169,20 +175,23 @@ class LaneCheck {
       ++definitions_;
     }
     if (definitions_ > abi::series_max)
-      fault(offsetof(abi::LaneHeader, defs_used), "definitions", definitions_, fmt::format("at most {}", abi::series_max));
+      fault(offsetof(abi::LaneHeader, defs_used), "definitions", definitions_,
+            fmt::format("at most {}", abi::series_max));
   }
 
   std::optional<Fault> fault_of(const ring::RecordCopy& record) {
     const auto make = [&](std::uint64_t at, const char* what, std::string found, std::string expected) {
-      return Fault{offset_ + offset_of(record.seq) + at, fmt::format("lane {}, record {}, {}", index_, record.seq, what),
-                   std::move(found), std::move(expected)};
+      return Fault{offset_ + offset_of(record.seq) + at,
+                   fmt::format("lane {}, record {}, {}", index_, record.seq, what), std::move(found),
+                   std::move(expected)};
     };
     if (record.lost_count() > 0 && static_cast<std::uint32_t>(record.lost_reason()) >= abi::producer_losses)
       return make(20, "lost_before", fmt::format("reason {}", static_cast<std::uint32_t>(record.lost_reason())),
                   "a reason below 8");
     if (record.is_control()) return epoch_fault(record, make);
     if (is_arena_known_ && record.series >= definitions_)
-      return make(16, "series", std::to_string(record.series), fmt::format("below {}, the number of definitions", definitions_));
+      return make(16, "series", std::to_string(record.series),
+                  fmt::format("below {}, the number of definitions", definitions_));
     if (!std::isfinite(record.value)) return make(8, "value", fmt::format("{}", record.value), "a finite number");
     return {};
   }
@@ -205,7 +214,8 @@ class LaneCheck {
     return {};
   }
 
-  /// The records that are not stored. Those that are may mean an arena before this one, and are written over at any moment.
+  /// The records that are not stored. Those that are may mean an arena before this one, and are written over at any
+  /// moment.
   void check_records() {
     for_each_back(view_, newest_, [&](const ring::RecordCopy& record) {
       auto found = fault_of(record);
@@ -226,7 +236,8 @@ class LaneCheck {
 
 }  // namespace
 
-void check_lane(CheckReport& report, const ring::LaneView& view, std::uint32_t index, std::uint64_t offset, bool is_live) {
+void check_lane(CheckReport& report, const ring::LaneView& view, std::uint32_t index, std::uint64_t offset,
+                bool is_live) {
   for (int again = 0;; ++again) {
     const auto epoch = words::load(view.header->arena_epoch);
     LaneCheck lane(view, index, offset);

@@ -89,8 +89,9 @@ Dumped dump_csv(const ring::Segment& segment) {
 Dumped dump_database(const ring::Segment& segment, const std::string& path) {
   constexpr std::size_t samples_max = 50'000;  // of a commit
   if (std::filesystem::exists(path))
-    throw ring::Error(ring::Failure::bad_argument, "--dump-db " + path + ": it is there already; expected the name of a "
-                                                                         "new file, as the dump is a database of its own");
+    throw ring::Error(ring::Failure::bad_argument, "--dump-db " + path +
+                                                       ": it is there already; expected the name of a "
+                                                       "new file, as the dump is a database of its own");
   ringdown::Store store(path);
   ringdown::Catalog catalog(store.series(), store.last_producer());
   ringdown::Drain drain(ring::Consumer(take_snapshot(segment)), store, catalog);

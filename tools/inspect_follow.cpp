@@ -92,10 +92,11 @@ class Follow {
   }
   static std::string text_of(const Row& row) {
     const auto loss = loss_of(row.record);
-    return ringdown::printable(fmt::format("{}  {:>4}  {}  {}{}{}", ringdown::local_time(row.record.time_ns, 3), row.lane,
-                                           ringdown::series_text(row.definition),
+    return ringdown::printable(fmt::format("{}  {:>4}  {}  {}{}{}", ringdown::local_time(row.record.time_ns, 3),
+                                           row.lane, ringdown::series_text(row.definition),
                                            ringdown::value_text(row.definition, row.record.value),
-                                           loss.empty() ? "" : "  ", loss)) + "\n";
+                                           loss.empty() ? "" : "  ", loss)) +
+           "\n";
   }
   static std::string json_of(const Row& row) {
     using nlohmann::json;

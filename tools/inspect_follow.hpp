@@ -15,7 +15,8 @@ struct FollowOptions {
   bool json = false;        // a line each
 };
 
-/// Until the count, or until the ring is deleted or replaced, which throws ring::Error as does a selector without a match.
+/// Until the count, or until the ring is deleted or replaced, which throws ring::Error as does a selector without a
+/// match.
 void follow(const ring::Segment& segment, const ringdown::BusGuard& guard, const FollowOptions& options);
 
 }  // namespace inspect

@@ -20,7 +20,9 @@ std::optional<ring::Epoch> epoch_at(const ring::LaneView& view, std::uint64_t se
 void read_records(const ring::LaneView& view, LaneReport& lane) {
   // A copy's now is its newest record's.
   auto now = ring::clock_ns(CLOCK_REALTIME);
-  if (ring::RecordCopy newest; !lane.alive.has_value() && ring::read(view, lane.written, newest) == ring::Read::record) now = newest.time_ns;
+  if (ring::RecordCopy newest;
+      !lane.alive.has_value() && ring::read(view, lane.written, newest) == ring::Read::record)
+    now = newest.time_ns;
   std::uint64_t recent = 0;
   std::int64_t oldest_ns = now;
   lane.last.resize(lane.series.size());

@@ -68,8 +68,8 @@ class ArenaReach {
     ended_ = !is_ours || (word & ring::abi::epoch_fresh_arena);
     return is_ours;
   }
-  /// The first record that means them, of those taken: a claimer that was killed between starting the arena afresh and
-  /// saying so is only noticed at the epoch before it.
+  /// The first record that means them, of those taken: a claimer that was killed between starting the arena afresh
+  /// and saying so is only noticed at the epoch before it.
   std::uint64_t first() const noexcept { return ended_ ? confirmed_ : 0; }
 
  private:

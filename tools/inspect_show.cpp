@@ -127,15 +127,17 @@ std::string name_text(const ring::Holder& holder) { return holder.pid ? holder.n
 
 std::string lost_text(const LaneReport& lane) {
   std::string text;
-  for (const auto& [reason, count] : lane.lost) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, reason);
+  for (const auto& [reason, count] : lane.lost)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, reason);
   return text.empty() ? "0" : text;
 }
 
 void print_header(const ring::Segment& segment, std::size_t used) {
   const auto& g = segment.geometry();
   const auto reader = ring::read_identity(segment.header().reader);
-  fmt::print("{}ring {}: {} of {} lanes used, {} records a lane, {}, created {}\n", segment.is_copy() ? "copy of " : "", segment.ring(), used, g.lanes,
-             g.lane_records, g.mode == ring::abi::Mode::drop_newest ? "drop-newest" : "overwrite-oldest",
+  fmt::print("{}ring {}: {} of {} lanes used, {} records a lane, {}, created {}\n",
+             segment.is_copy() ? "copy of " : "", segment.ring(), used, g.lanes, g.lane_records,
+             g.mode == ring::abi::Mode::drop_newest ? "drop-newest" : "overwrite-oldest",
              ringdown::local_time(segment.created_ns(), 0));
   if (segment.missing_bytes() > 0)
     fmt::print("cut off: its last {} bytes are missing, and shown as never written\n", segment.missing_bytes());
@@ -157,8 +159,8 @@ void print_epochs(const std::vector<LaneReport>& lanes) {
       if (std::exchange(first, false))
         fmt::print("\n{:>4}  {:<16} {:>10} {:<23} {:>12}\n", "LANE", "EARLIER OWNER", "PID", "SINCE", "FROM");
       const auto& epoch = lane.epochs[i];
-      fmt::print("{:>4}  {:<16} {:>10} {:<23} {:>12}\n", lane.index, name_text(epoch.holder), pid_text(epoch.holder, false),
-                 ringdown::local_time(epoch.holder.since_ns, 3), epoch.seq);
+      fmt::print("{:>4}  {:<16} {:>10} {:<23} {:>12}\n", lane.index, name_text(epoch.holder),
+                 pid_text(epoch.holder, false), ringdown::local_time(epoch.holder.since_ns, 3), epoch.seq);
     }
 }
 
@@ -183,7 +185,8 @@ void print_table(const ring::Segment& segment, const std::vector<LaneReport>& la
       if (shown >= series_shown_max) continue;
       ++shown;
       const auto& d = lane.series[i];
-      fmt::print("{:>4}  {:<8} {:<60} {:>16}\n", lane.index, ringdown::kind_name(d.kind), ringdown::printable(ringdown::series_text(d)),
+      fmt::print("{:>4}  {:<8} {:<60} {:>16}\n", lane.index, ringdown::kind_name(d.kind),
+                 ringdown::printable(ringdown::series_text(d)),
                  lane.last[i] ? ringdown::printable(ringdown::value_text(d, *lane.last[i])) : "-");
     }
   }
@@ -197,8 +200,9 @@ void print_table(const ring::Segment& segment, const std::vector<LaneReport>& la
                ringdown::printable(series_of(lane, record.series)),
                known ? ringdown::printable(ringdown::value_text(lane.series[record.series], record.value))
                      : fmt::format("{}", record.value),
-               record.lost_count() ? fmt::format("{} {}", record.lost_count(), ringdown::loss_name(record.lost_reason()))
-                                   : "");
+               record.lost_count()
+                   ? fmt::format("{} {}", record.lost_count(), ringdown::loss_name(record.lost_reason()))
+                   : "");
   }
 }
 

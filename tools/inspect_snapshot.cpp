@@ -101,7 +101,8 @@ void copy_lane(const ring::LaneView& from, const ring::LaneView& to, bool is_liv
 
 ring::Segment take_snapshot(const ring::Segment& segment) {
   auto copy = empty_like(segment);
-  for (std::uint32_t i = 0; i < segment.geometry().lanes; ++i) copy_lane(segment.lane(i), copy.lane(i), !segment.is_copy());
+  for (std::uint32_t i = 0; i < segment.geometry().lanes; ++i)
+    copy_lane(segment.lane(i), copy.lane(i), !segment.is_copy());
   return copy;
 }
 

@@ -27,14 +27,16 @@ class Terminal {
  public:
   Terminal() {
     if (!::isatty(STDIN_FILENO) || !::isatty(STDOUT_FILENO))
-      throw ring::Error(ring::Failure::bad_argument, "--watch: standard input or output is no terminal, expected one; "
-                                                     "use --json or --follow where a program reads");
+      throw ring::Error(ring::Failure::bad_argument,
+                        "--watch: standard input or output is no terminal, expected one; "
+                        "use --json or --follow where a program reads");
     std::setlocale(LC_ALL, "");
     screen_ = ::newterm(nullptr, stdout, stdin);
     if (!screen_) {
       const char* const term = std::getenv("TERM");
-      throw ring::Error(ring::Failure::system, "--watch: TERM is \"" + std::string(term ? term : "") +
-                                                   "\", expected a terminal that ncurses knows, such as xterm-256color");
+      throw ring::Error(ring::Failure::system,
+                        "--watch: TERM is \"" + std::string(term ? term : "") +
+                            "\", expected a terminal that ncurses knows, such as xterm-256color");
     }
     ::cbreak();
     ::noecho();
@@ -105,7 +107,8 @@ class Watch {
   Watch(const std::string& ring, std::chrono::milliseconds every) : every_(every) {
     watched_.emplace(ring);
     if (watched_->segment.is_copy())
-      throw ring::Error(ring::Failure::bad_argument, "--watch: found a copy, which does not change; expected a ring's name");
+      throw ring::Error(ring::Failure::bad_argument,
+                        "--watch: found a copy, which does not change; expected a ring's name");
     heading_.ring = watched_->segment.ring();
     heading_.every_ms = every.count();
     take_heading();
@@ -165,7 +168,8 @@ class Watch {
     constexpr double weight = 0.1;
     const auto cpu_ns = ring::clock_ns(CLOCK_PROCESS_CPUTIME_ID), now_ns = steady_ns();
     if (cost_at_ns_ != 0) {
-      const auto share = static_cast<double>(cpu_ns - cost_ns_) / static_cast<double>(std::max<std::int64_t>(now_ns - cost_at_ns_, 1));
+      const auto share = static_cast<double>(cpu_ns - cost_ns_) /
+                         static_cast<double>(std::max<std::int64_t>(now_ns - cost_at_ns_, 1));
       heading_.cpu_share += (heading_.cpu_share == 0 ? 1 : weight) * (share - heading_.cpu_share);
     }
     cost_ns_ = cpu_ns;

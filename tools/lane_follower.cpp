@@ -18,7 +18,8 @@ std::span<const ring::RecordCopy> LaneFollower::next_batch() {
   std::size_t count = 0;
   const auto first = next_;
   auto found = ring::Read::record;
-  while (count < batch_max && (found = ring::read(lane_, first + count, batch_[count])) == ring::Read::record) ++count;
+  while (count < batch_max && (found = ring::read(lane_, first + count, batch_[count])) == ring::Read::record)
+    ++count;
   const auto gone = batch_[0].seq;  // of overwritten ones: up to here
   words::fence(std::memory_order_acquire);
   const auto tail = words::load(lane_.header->tail, std::memory_order_acquire);
@@ -33,8 +34,8 @@ std::span<const ring::RecordCopy> LaneFollower::next_batch() {
   return {batch_.data(), count};
 }
 
-/// Whether the writer may have begun to write over record `seq`: a drop-newest producer does not mark a slot before. Its
-/// stores may be a few records ahead of those that we see.
+/// Whether the writer may have begun to write over record `seq`: a drop-newest producer does not mark a slot before.
+/// Its stores may be a few records ahead of those that we see.
 bool LaneFollower::is_near(std::uint64_t seq) const noexcept {
   constexpr std::uint64_t ahead = 16;
   const auto close = seq + lane_.capacity - ahead;
@@ -67,7 +68,8 @@ void LaneFollower::enter_arena(std::uint64_t epoch) {
 
 void LaneFollower::read_definitions() {
   const auto used = words::load(lane_.header->defs_used, std::memory_order_acquire);  // SYNC definitions
-  if (used > lane_.arena_bytes || used <= arena_read_ || words::load(lane_.header->arena_epoch) != arena_epoch_) return;
+  if (used > lane_.arena_bytes || used <= arena_read_ || words::load(lane_.header->arena_epoch) != arena_epoch_)
+    return;
   const std::vector<std::byte> bytes(lane_.arena + arena_read_, lane_.arena + used);
   std::size_t at = 0, consumed = 0;
   try {

@@ -93,7 +93,8 @@ void WatchModel::look(Lane& lane, LaneFigures& figures, double seconds) {
   const auto& header = *view.header;
   std::fill(lane.counts.begin(), lane.counts.end(), 0);
   lane.follower.poll(view.capacity, [&](const ring::RecordCopy& record) {
-    if (lane.arenas != lane.follower.arenas() || record.series >= lane.series.size()) take_definitions(lane, figures.index);
+    if (lane.arenas != lane.follower.arenas() || record.series >= lane.series.size())
+      take_definitions(lane, figures.index);
     if (record.series >= lane.series.size()) return;
     auto& series = lane.series[record.series];
     series.last = record.value;
@@ -103,7 +104,9 @@ void WatchModel::look(Lane& lane, LaneFigures& figures, double seconds) {
   });
   take_definitions(lane, figures.index);
   const auto weight = seconds > 0 ? 1 - std::exp(-seconds / rate_over_s) : 0;
-  const auto move = [&](double& rate, double count) { rate += weight * ((seconds > 0 ? count / seconds : 0) - rate); };
+  const auto move = [&](double& rate, double count) {
+    rate += weight * ((seconds > 0 ? count / seconds : 0) - rate);
+  };
   for (std::size_t i = 0; i < lane.series.size(); ++i) move(lane.series[i].rate_hz, lane.counts[i]);
 
   const auto written = static_cast<double>(lane.follower.next() - lane.next);

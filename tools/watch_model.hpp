@@ -22,7 +22,8 @@ class Minute {
   /// `second` only grows; what it passes by is 0.
   void add(std::int64_t second, double value) { at(second) += value; }
   void raise(std::int64_t second, double value) { at(second) = std::max(at(second), value); }
-  /// The greatest of each of `columns` equal parts, oldest first, the second under way left out. Negative: not known yet.
+  /// The greatest of each of `columns` equal parts, oldest first, the second under way left out. Negative: not known
+  /// yet.
   std::vector<double> columns(std::size_t columns, std::int64_t second) const;
 
  private:

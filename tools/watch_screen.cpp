@@ -22,7 +22,8 @@ constexpr std::array<std::array<const char*, 4>, 2> sort_names{
 bool is_continuation(char c) noexcept { return (c & 0xc0) == 0x80; }
 
 std::size_t columns_of(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 /// Exactly so many columns: filled with spaces, or cut.
@@ -72,15 +73,16 @@ std::vector<std::size_t> sorted(std::vector<std::size_t> places, std::size_t sho
 const std::vector<std::string>& help_lines() {
   static const std::vector<std::string> lines{
       "",
-      "  LANES   one line for each lane that was ever used. RATE/s: records, over the last seconds. WAITING: records that",
-      "          are not stored yet. LOST: samples, ever. Each with its last minute, in proportion to its own greatest.",
-      "  SERIES  last values, AGE by their own time stamps, RATE/s over the last seconds.",
+      "  LANES   a line for each lane that was ever used, with its last minute in",
+      "          proportion to its own greatest value. RATE/s: records, over the last",
+      "          seconds. WAITING: not stored yet. LOST: samples, ever.",
+      "  SERIES  last values, AGE by their own time stamps, RATE/s as above.",
       "",
       "  tab            lanes or series: which of them the keys below are for",
       "  s              sorts by the next column",
-      "  / TEXT enter   only series with this text in their name or labels; / enter: all again",
+      "  / TEXT enter   only series with TEXT in their name or labels; / enter: all",
       "  p              holds the screen still, or goes on",
-      "  arrows, j k, page up, page down, home, end   scroll",
+      "  arrows, j k, page up and down, home, end   scroll",
       "  ?              this, or back",
       "  q              ends",
   };
@@ -98,7 +100,8 @@ std::string sparkline(const Minute& minute, std::size_t columns, std::int64_t se
       out += ' ';
       continue;
     }
-    const auto level = greatest > 0 ? std::min<std::size_t>(static_cast<std::size_t>(std::ceil(value / greatest * 7)), 7) : 0;
+    const auto level =
+        greatest > 0 ? std::min<std::size_t>(static_cast<std::size_t>(std::ceil(value / greatest * 7)), 7) : 0;
     out += (is_utf8 ? blocks : ascii_blocks)[level];
   }
   return out;
@@ -177,8 +180,8 @@ std::vector<Line> WatchScreen::render(const WatchHeading& heading, const WatchFi
   const auto& figures = paused_ ? *paused_ : now;
   std::vector<Line> out;
   const auto clock = ringdown::local_time(figures.now_ns, 0).substr(11);
-  const auto title = fmt::format("ring {}: {} of {} lanes used, {}, {}", heading.ring, figures.lanes.size(), heading.lanes,
-                                 heading.mode, heading.drained);
+  const auto title = fmt::format("ring {}: {} of {} lanes used, {}, {}", heading.ring, figures.lanes.size(),
+                                 heading.lanes, heading.mode, heading.drained);
   out.push_back({fit(title, width - std::min(width, clock.size() + 1)) + " " + clock, Line::Style::reverse});
   out.push_back({status(heading, figures)});
   constexpr std::size_t around = 5;  // lines that are no rows
@@ -197,12 +200,15 @@ std::vector<Line> WatchScreen::render(const WatchHeading& heading, const WatchFi
   return out;
 }
 
-void WatchScreen::add_lanes(std::vector<Line>& out, const WatchFigures& figures, std::size_t width, std::size_t rows) {
-  constexpr std::size_t fixed = 4 + 1 + 16 + 1 + 8 + 1 + 5, of_each = 10, spark_min = 4, spark_max = Minute::seconds / 2;
+void WatchScreen::add_lanes(std::vector<Line>& out, const WatchFigures& figures, std::size_t width,
+                            std::size_t rows) {
+  constexpr std::size_t fixed = 4 + 1 + 16 + 1 + 8 + 1 + 5, of_each = 10, spark_min = 4,
+                        spark_max = Minute::seconds / 2;
   const auto rest = width > fixed ? (width - fixed) / 3 : 0;
   auto spark = rest > of_each ? std::min(rest - of_each, spark_max) : 0;
   if (spark < spark_min) spark = 0;
-  const auto row = [&](const std::string& lane, const std::string& owner, const std::string& pid, const std::string& state,
+  const auto row = [&](const std::string& lane, const std::string& owner, const std::string& pid,
+                       const std::string& state,
                        const std::array<std::pair<std::string, std::string>, 3>& figures_and_minutes) {
     auto text = right(lane, 4) + " " + fit(owner, 16) + " " + right(pid, 8) + " " + fit(state, 5);
     for (const auto& [figure, minute] : figures_and_minutes)
@@ -229,28 +235,34 @@ void WatchScreen::add_lanes(std::vector<Line>& out, const WatchFigures& figures,
   for (auto i = first; i < std::min(first + rows, places.size()); ++i) {
     const auto& lane = figures.lanes[places[i]];
     const auto line = [&](const Minute& m) { return sparkline(m, spark, figures.second, is_utf8_); };
-    out.push_back({row(std::to_string(lane.index), lane.pid ? lane.owner : "(unknown)", lane.pid ? std::to_string(lane.pid) : "-",
-                       !lane.alive ? "?" : *lane.alive ? "alive" : "dead",
+    out.push_back({row(std::to_string(lane.index), lane.pid ? lane.owner : "(unknown)",
+                       lane.pid ? std::to_string(lane.pid) : "-",
+                       !lane.alive   ? "?"
+                       : *lane.alive ? "alive"
+                                     : "dead",
                        {{{rate_text(lane.rate_hz), line(lane.rates)},
                          {count_text(lane.waiting), line(lane.waits)},
                          {count_text(lane.lost), line(lane.losses)}}})});
   }
 }
 
-void WatchScreen::add_series(std::vector<Line>& out, const WatchFigures& figures, std::size_t width, std::size_t rows) {
+void WatchScreen::add_series(std::vector<Line>& out, const WatchFigures& figures, std::size_t width,
+                             std::size_t rows) {
   constexpr std::size_t fixed = 4 + 1 + 8 + 1 + 1 + 20 + 1 + 8 + 1 + 9;
   const auto name = std::max<std::size_t>(width > fixed ? width - fixed : 0, 10);
-  const auto row = [&](const std::string& lane, const std::string& kind, const std::string& text, const std::string& last,
-                       const std::string& age, const std::string& rate) {
-    return right(lane, 4) + " " + fit(kind, 8) + " " + fit(text, name) + " " + right(last, 20) + " " + right(age, 8) + " " +
-           right(rate, 9);
+  const auto row = [&](const std::string& lane, const std::string& kind, const std::string& text,
+                       const std::string& last, const std::string& age, const std::string& rate) {
+    return right(lane, 4) + " " + fit(kind, 8) + " " + fit(text, name) + " " + right(last, 20) + " " + right(age, 8) +
+           " " + right(rate, 9);
   };
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < figures.series.size(); ++i)
     if (filter_.empty() || figures.series[i].info->text.find(filter_) != std::string::npos) places.push_back(i);
   const auto all = figures.series.size();
-  const auto title = places.size() == all ? fmt::format("SERIES ({})", all) : fmt::format("SERIES ({} of {})", places.size(), all);
-  out.push_back({row("LANE", "KIND", title, "LAST", "AGE", "RATE/s"), pane_ == series ? Line::Style::bold : Line::Style::plain});
+  const auto title =
+      places.size() == all ? fmt::format("SERIES ({})", all) : fmt::format("SERIES ({} of {})", places.size(), all);
+  out.push_back({row("LANE", "KIND", title, "LAST", "AGE", "RATE/s"),
+                 pane_ == series ? Line::Style::bold : Line::Style::plain});
 
   const auto first = first_row(series, places.size(), rows);
   if (sort_[series] != 0)
@@ -260,7 +272,9 @@ void WatchScreen::add_series(std::vector<Line>& out, const WatchFigures& figures
       switch (sort_[series]) {
         case 1: return left.info->text < right.info->text;
         case 2: return left.rate_hz > right.rate_hz;
-        default: return left.last.has_value() != right.last.has_value() ? left.last.has_value() : left.time_ns > right.time_ns;
+        default:
+          return left.last.has_value() != right.last.has_value() ? left.last.has_value()
+                                                                 : left.time_ns > right.time_ns;
       }
     });
   for (auto i = first; i < std::min(first + rows, places.size()); ++i) {

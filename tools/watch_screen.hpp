@@ -39,7 +39,8 @@ class WatchScreen {
   /// @return false when it is to end
   bool press(int key, const WatchFigures& now);
   /// At most `height` lines of at most `width` columns.
-  std::vector<Line> render(const WatchHeading& heading, const WatchFigures& now, std::size_t width, std::size_t height);
+  std::vector<Line> render(const WatchHeading& heading, const WatchFigures& now, std::size_t width,
+                           std::size_t height);
 
  private:
   enum Pane : std::size_t { lanes, series };

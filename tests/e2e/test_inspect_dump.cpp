@@ -1,4 +1,5 @@
-// test_inspect_dump.cpp: what ring-inspect writes out of a ring: all that is still in it, whole, and the ring untouched.
+// test_inspect_dump.cpp: what ring-inspect writes out of a ring: all that is still in it, whole, and the ring
+// untouched.
 #include <catch2/catch.hpp>
 
 #include <atomic>
@@ -68,14 +69,16 @@ TEST_CASE("a dump into a database is what a persister would have stored, and pro
   CHECK(support::query(database, "SELECT sum(count) FROM tier_1h") == stored);  // old as they are
   CHECK(support::query(database, "SELECT count(*) FROM rings WHERE name = '" + f.ring + "'") == 1);
   CHECK(support::query(database, "SELECT count(*) FROM producers WHERE name = 'controller'") == 1);
-  if (mode == Mode::drop_newest) CHECK(support::query(database, "SELECT sum(count) FROM losses WHERE reason = 'lane_full'") == 846);
+  if (mode == Mode::drop_newest)
+    CHECK(support::query(database, "SELECT sum(count) FROM losses WHERE reason = 'lane_full'") == 846);
   CHECK(support::run({RING_PERSISTER_PATH, "verify", "--db", database}).status == 0);
   const auto again = f.inspect({name, "--dump-db", database});
   CHECK(again.status == 1);
   CHECK_THAT(again.output, Contains(database) && Contains("it is there already"));
 }
 
-TEST_CASE("what another owner's definitions meant is left out of a dump, and what cannot be believed is told", "[dump]") {
+TEST_CASE("what another owner's definitions meant is left out of a dump, and what cannot be believed is told",
+          "[dump]") {
   const InspectFixture f(Mode::drop_newest);
   f.push(9);
   release(f, f.producer->sequence());

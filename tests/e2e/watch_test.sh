@@ -27,10 +27,10 @@ shows() {
   screen
   exit 1
 }
-# Numbers are N, whatever their width; a sparkline is blank; spaces in a row are one.
+# Numbers are N, whatever their width, and a series' age is AGE; a sparkline is blank; spaces in a row are one.
 masked() {
   screen | sed -E "s/$ring/RING/g; s/[▁▂▃▄▅▆▇█]+/ /g; s/[0-9]{2}:[0-9]{2}:[0-9]{2}/TIME/g
-    s/[0-9]+(\.[0-9]+)?k?/N/g; s/ +/ /g; s/ $//"
+    s/[0-9]+(\.[0-9]+)?k?/N/g; s/ +/ /g; s/ N (s|min) N$/ AGE N/; s/ $//"
 }
 # is NAME: the screen is the one that is kept under this name.
 is() {
@@ -66,7 +66,7 @@ shows 'jobs_total'
 shows ' 31.5 '
 is watch_start
 press '?'
-shows 'LANES   one line'
+shows 'LANES   a line'
 is watch_help
 press '?'
 shows 'SERIES (3)'

@@ -77,7 +77,8 @@ class Execution {
   };
   static File file_of(std::span<const std::byte> bytes) {
     const int descriptor = ::memfd_create("fuzz", MFD_CLOEXEC);
-    require(::write(descriptor, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()), "a file has its bytes");
+    require(::write(descriptor, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()),
+            "a file has its bytes");
     return {descriptor, "/proc/self/fd/" + std::to_string(descriptor)};
   }
 
@@ -134,7 +135,8 @@ class Execution {
   void drain() const {
     const auto file = file_of(ring_.bytes());
     const auto opened = ring::Segment::open_copy(file.path, "hostile");
-    for (std::uint32_t i = 0; i < opened.geometry().lanes; ++i)  // no producer comes that far, and no database believes it
+    for (std::uint32_t i = 0; i < opened.geometry().lanes;
+         ++i)  // no producer comes that far, and no database believes it
       if (ring::find_head(opened.lane(i)) > losses_believable) return;
     Catalog catalog({}, 0);
     Drain drain(ring::Consumer(ring::Segment::open_copy(file.path, "hostile")), world_.store, catalog);
@@ -143,7 +145,8 @@ class Execution {
     }
     require(drain.counts().lost[static_cast<std::size_t>(ring::abi::Loss::corrupt)] == 0,
             "every record of an object without a fault is believed");
-    for (const auto& lane : drain.lanes_) require(!lane.quarantined, "every lane of an object without a fault is believed");
+    for (const auto& lane : drain.lanes_)
+      require(!lane.quarantined, "every lane of an object without a fault is believed");
   }
 
   World& world_;

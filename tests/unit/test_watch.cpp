@@ -185,7 +185,7 @@ TEST_CASE("keys sort, filter, scroll, pause and end", "[watch]") {
   press({'p'});
   CHECK_THAT(render()[7], Contains("SERIES (0)"));
   press({'?'});
-  CHECK_THAT(render()[3], Contains("LANES   one line for each lane"));
+  CHECK_THAT(render()[3], Contains("LANES   a line for each lane"));
   press({'?'});
   CHECK_FALSE(screen.press('q', figures));
 }
