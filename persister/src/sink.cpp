@@ -151,6 +151,9 @@ void Sink::accept(Range range, Clock::time_point now) {
 /// A receiver takes a request as a whole or not at all, so the good samples of one are found by sending parts of it.
 void Sink::refuse(Range range, const std::string& why) {
   todo_.pop_back();
+  failures_ = 0;
+  row_.state = "sending";
+  row_.trouble.clear();
   if (range.to - range.from > 1) {
     const auto middle = range.from + (range.to - range.from) / 2;
     todo_.push_back({middle, range.to});

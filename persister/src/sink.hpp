@@ -32,9 +32,9 @@ namespace ringdown {
 
 /// What the writer of the database is to be told.
 struct SinkNews {
-  SinkRow row;                             // as it is now, counts since the beginning of its row
-  std::vector<AsideSample> aside;       // since the last time
-  std::vector<std::int64_t> released;   // rows of what waited in a table, settled since the last time
+  SinkRow row = {};                          // as it is now
+  std::vector<AsideSample> aside = {};       // since the last time
+  std::vector<std::int64_t> released = {};   // rows of what waited in a table, settled since the last time
 };
 
 class Sink {
