@@ -103,7 +103,7 @@ class Runner {
     auto changed = reread_settings(settings_, reread_);
     if (changed && loop_->is_finishing()) {  // nobody could open it again
       spdlog::error("the configuration is not reloaded: a deleted ring is drained as long as somebody writes to it. "
-                    "Restart its writers (ring-inspect --list), then reload again");
+                    "Restart its writers (lsof +L1 /dev/shm lists them), then reload again");
       changed.reset();
     }
     if (!changed) return ringdown::tell_manager("READY=1");
