@@ -19,9 +19,6 @@ constexpr std::chrono::microseconds slice_min{500};  // of maintenance, a round,
 constexpr int checkpoint_patience = 8;            // times checkpoint_pages, and it does not wait any more
 constexpr std::int64_t clock_step_ns = 100'000'000;  // within a round: more than any slewing
 
-/// What is told once per change, and not each time that it is tried again.
-bool is_news(std::string& told, const std::string& what) { return std::exchange(told, what) != what; }
-
 }  // namespace
 
 Loop::Loop(const Settings& settings)
@@ -69,8 +66,7 @@ void Loop::follow_rings(Clock::time_point now) {
       spdlog::warn("ring {} was deleted or replaced; what is left in the old one is drained as well", ring);
       follow_trouble_.clear();
     } catch (const std::exception& e) {
-      if (follow_trouble_ != e.what()) spdlog::error("{}; tried again every second", e.what());
-      follow_trouble_ = e.what();
+      if (is_news(follow_trouble_, e.what())) spdlog::error("{}; tried again every second", e.what());
     }
   }
 }
@@ -203,10 +199,9 @@ bool Loop::commit(Clock::time_point now) {
     }
     backoff_ = std::clamp<Clock::duration>(backoff_ * 2, backoff_first, backoff_max);
     retry_at_ = now + backoff_;
-    if (trouble_ != e.what())
+    if (is_news(trouble_, e.what()))
       spdlog::error("{}; {} samples are kept and the commit is tried again, the rings hold what comes meanwhile",
                     e.what(), batch_.samples.size());
-    trouble_ = e.what();
     return false;
   }
   committed_at_ = now;
@@ -246,7 +241,7 @@ bool Loop::maintain_slice(Clock::time_point now, Budget budget, bool everything)
   if (now < maintenance_retry_) return false;
   try {
     const bool more = maintenance_.run(everything ? Fold::everything : horizon_ns_, settings_.store.wall_ns(), now, budget);
-    maintenance_trouble_.clear();
+    if (!more) maintenance_trouble_.clear();  // all jobs are through
     return more;
   } catch (const SqliteError& e) {
     if (e.is_damage())
@@ -280,11 +275,12 @@ void Loop::run_sinks(Clock::time_point now) {
   if (now < sinks_retry_ || !trouble_.empty()) return;
   try {
     if (sinks_.run(now)) end_series();
+    sinks_trouble_.clear();
     maintenance_.hold_from(sinks_.hold());
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());
-    else
+    else if (is_news(sinks_trouble_, e.what()))
       spdlog::error("{}; the cursors of remote write are written later", e.what());
     sinks_retry_ = now + backoff_max;
   }

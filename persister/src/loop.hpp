@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.hpp"
@@ -85,6 +86,8 @@ class Loop {
   bool maintain(Clock::time_point now, Clock::time_point next, bool everything);
   bool maintain_slice(Clock::time_point now, Budget budget, bool everything);
   bool is_pressed() const;
+  /// Trouble is told once per change, and not each time that it is tried again.
+  static bool is_news(std::string& told, const std::string& what) { return std::exchange(told, what) != what; }
   void watch_clock();
   void run_sinks(Clock::time_point now);
   void end_series();
@@ -117,7 +120,7 @@ class Loop {
   Clock::time_point retry_at_{};
   Clock::duration backoff_{};
   std::string trouble_;  // what the last commit failed with, empty when all is well
-  std::string checkpoint_trouble_, maintenance_trouble_;
+  std::string checkpoint_trouble_, maintenance_trouble_, sinks_trouble_;
   End end_ = End::done;
   std::unique_ptr<Check> check_;  // after an unclean stop
   std::optional<Clock::time_point> wal_stuck_since_;  // when a reader was first seen to hold it back

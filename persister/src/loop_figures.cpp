@@ -42,8 +42,7 @@ void Loop::tell_own(Clock::time_point now) {
     own_trouble_.clear();
   } catch (const std::exception& e) {  // never in the way of a drain
     own_.reset();
-    if (own_trouble_ != e.what()) spdlog::warn("its own metrics are not recorded: {}", e.what());
-    own_trouble_ = e.what();
+    if (is_news(own_trouble_, e.what())) spdlog::warn("its own metrics are not recorded: {}", e.what());
   }
 }
 
