@@ -139,9 +139,7 @@ void Sink::accept(Range range, Clock::time_point now) {
   todo_.pop_back();
   has_part_ = true;
   answered_at_ = now;
-  failures_ = 0;
-  row_.state = "sending";
-  row_.trouble.clear();
+  end_trouble();
   row_.counts.samples += static_cast<std::int64_t>(range.to - range.from);
   row_.counts.bytes += static_cast<std::int64_t>(body_.size());
   ++row_.counts.requests;
@@ -151,9 +149,7 @@ void Sink::accept(Range range, Clock::time_point now) {
 /// A receiver takes a request as a whole or not at all, so the good samples of one are found by sending parts of it.
 void Sink::refuse(Range range, const std::string& why) {
   todo_.pop_back();
-  failures_ = 0;
-  row_.state = "sending";
-  row_.trouble.clear();
+  end_trouble();
   if (range.to - range.from > 1) {
     const auto middle = range.from + (range.to - range.from) / 2;
     todo_.push_back({middle, range.to});
@@ -164,6 +160,13 @@ void Sink::refuse(Range range, const std::string& why) {
   if (what_ == What::ended) return;
   const auto& [series, metric, labels] = source_->sent(sample.series);
   aside_.push_back({series, metric, sample.time_ms, sample.value, false, why});
+}
+
+/// It has answered.
+void Sink::end_trouble() {
+  failures_ = 0;
+  row_.state = "sending";
+  row_.trouble.clear();
 }
 
 void Sink::fail(const Sender::Answer& answer, Clock::time_point now) {

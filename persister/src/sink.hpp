@@ -74,6 +74,7 @@ class Sink {
   void take_answer(Range range, const Sender::Answer& answer, Clock::time_point now);
   void accept(Range range, Clock::time_point now);
   void refuse(Range range, const std::string& why);
+  void end_trouble();
   void fail(const Sender::Answer& answer, Clock::time_point now);
   bool is_at_risk() const noexcept;
   void rewind();
