@@ -82,17 +82,6 @@ abi::SegmentHeader copy_header(const std::byte* object) {
   return out;
 }
 
-ring::LaneView view_of(std::byte* at, const ring::Geometry& geometry) {
-  ring::LaneView view;
-  view.header = reinterpret_cast<abi::LaneHeader*>(at);
-  view.arena = at + abi::page_bytes;
-  view.records = reinterpret_cast<abi::Record*>(view.arena + geometry.arena_bytes);
-  view.arena_bytes = geometry.arena_bytes;
-  view.capacity = geometry.lane_records;
-  view.mode = geometry.mode;
-  return view;
-}
-
 }  // namespace
 
 Image::Image(const std::string& name_or_path) {
@@ -131,7 +120,7 @@ CheckReport check(std::span<std::byte> object, bool is_live) {
     const auto offset = abi::page_bytes + i * geometry.lane_bytes();
     if (offset + geometry.lane_bytes() > object.size()) break;  // told as the object's size
     ++report.lanes;
-    check_lane(report, view_of(object.data() + offset, geometry), i, offset, is_live);
+    check_lane(report, ring::lane_view(object.data() + offset, geometry), i, offset, is_live);
   }
   return report;
 }

@@ -15,22 +15,12 @@
 
 #include "port.hpp"
 #include "support.hpp"
+#include "write_request.hpp"
 
 namespace support {
 
 /// Every sample of a series, ascending: milliseconds, value.
 using SeriesSamples = std::map<std::string, std::vector<std::pair<std::int64_t, double>>>;
-
-/// name{key="value",...}, keys ascending.
-inline std::string series_key(const std::map<std::string, std::string>& labels) {
-  std::string name, rest;
-  for (const auto& [key, value] : labels)
-    if (key == "__name__")
-      name = value;
-    else
-      rest += (rest.empty() ? "" : ",") + key + "=\"" + value + '"';
-  return name + '{' + rest + '}';
-}
 
 /// Waits for something that another process does. Throws after two minutes.
 template <class Condition>

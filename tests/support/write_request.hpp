@@ -14,19 +14,22 @@
 
 namespace support {
 
+/// name{key="value",...}, in the order of `labels`, which are pairs.
+template <class Labels>
+std::string series_key(const Labels& labels) {
+  std::string name, rest;
+  for (const auto& [key, value] : labels)
+    if (key == "__name__")
+      name = value;
+    else
+      rest += (rest.empty() ? "" : ",") + key + "=\"" + value + '"';
+  return name + '{' + rest + '}';
+}
+
 struct SentSeries {
   std::vector<std::pair<std::string, std::string>> labels;  // as sent
   std::vector<std::pair<std::int64_t, double>> samples;     // milliseconds, value
-  /// name{key="value",...}
-  std::string text() const {
-    std::string name, rest;
-    for (const auto& [key, value] : labels)
-      if (key == "__name__")
-        name = value;
-      else
-        rest += (rest.empty() ? "" : ",") + key + "=\"" + value + '"';
-    return name + '{' + rest + '}';
-  }
+  std::string text() const { return series_key(labels); }
 };
 
 /// The bytes of one message of protocol buffers, field by field.

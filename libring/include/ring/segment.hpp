@@ -78,6 +78,18 @@ inline void check(const Geometry& g) {
 }
 
 /// A mapped ring. Geometry and generation are copied once and checked; nothing is read from the header again.
+/// The lane that begins there.
+inline LaneView lane_view(std::byte* at, const Geometry& geometry) noexcept {
+  LaneView view;
+  view.header = reinterpret_cast<abi::LaneHeader*>(at);
+  view.arena = at + abi::page_bytes;
+  view.records = reinterpret_cast<abi::Record*>(view.arena + geometry.arena_bytes);
+  view.arena_bytes = geometry.arena_bytes;
+  view.capacity = geometry.lane_records;
+  view.mode = geometry.mode;
+  return view;
+}
+
 class Segment {
  public:
   /// The ring, created with `wanted` if it does not exist. Blocks at most 2 s, on another creator.
@@ -111,15 +123,7 @@ class Segment {
   int descriptor() const noexcept { return object_.get_mapping_handle().handle; }
 
   LaneView lane(std::uint32_t index) const noexcept {
-    std::byte* at = base() + lane_offset(index);
-    LaneView view;
-    view.header = reinterpret_cast<abi::LaneHeader*>(at);
-    view.arena = at + abi::page_bytes;
-    view.records = reinterpret_cast<abi::Record*>(view.arena + geometry_.arena_bytes);
-    view.arena_bytes = geometry_.arena_bytes;
-    view.capacity = geometry_.lane_records;
-    view.mode = geometry_.mode;
-    return view;
+    return lane_view(base() + lane_offset(index), geometry_);
   }
 
   /// Reserves a lane's memory and faults it in, so that a push never waits for a page and a full /dev/shm is
