@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "ring/error.hpp"
+
 namespace ringdown {
 
 std::string series_text(const ring::Definition& definition) {
@@ -37,6 +39,16 @@ std::string value_text(const ring::Definition& definition, double value) {
       value < static_cast<double>(definition.states.size()))
     return definition.states[static_cast<std::size_t>(value)];
   return definition.unit.empty() ? fmt::format("{}", value) : fmt::format("{} {}", value, definition.unit);
+}
+
+int exit_status(void (*complain)(const std::string&), const std::function<int()>& run) try {
+  return run();
+} catch (const ring::Error& e) {
+  complain(e.what());
+  return e.failure() == ring::Failure::bad_argument ? 2 : 1;
+} catch (const std::exception& e) {
+  complain(e.what());
+  return 1;
 }
 
 std::string local_time(std::int64_t time_ns, int decimals) {

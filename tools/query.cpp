@@ -62,8 +62,7 @@ value), or both. Several are a union; none means every series.
 --last counts back from now, not from the newest sample. Times are unix seconds (fractions allowed), now, now-1h,
 2026-11-24T10:00:00Z, or local time: "2026-11-24 10:00". Durations: ms s m h d w, and sums such as 1h30m.
 The range has --from in it and --to not; of a tier, the buckets that overlap it.
---step raw gives the samples up to the last commit, in the order of commits and sorted by time within each. 1s, 1m,
-5m and 1h give the rollups: count, min, mean (of gauges), max, first, last and sum, of buckets that are over (1s
+--step raw gives the samples up to the last commit, by time. 1s, 1m, 5m and 1h give the rollups: count, min, mean (of gauges), max, first, last and sum, of buckets that are over (1s
 follows the samples by up to 10 seconds). A row with count 0 has the state that held on.
 auto takes, of raw, 1m, 5m and 1h, those that reach back to the range's start (or as far as any does), and of them the finest
 that has at most --points rows a series in the range; it tells which on stderr.
@@ -93,7 +92,6 @@ struct Options {
   std::string deadline = "60s";
   std::string show, plot_file;
   std::vector<std::string> by;
-  bool grouped = false;
 };
 
 constexpr const char* plain_functions = "count,min,avg,max,last";  // of a step that is no tier
@@ -156,7 +154,7 @@ std::vector<ring::Definition> definitions_of(const std::vector<Series>& series) 
 }
 
 /// Keeps the series that any of the selectors matches.
-void select(const std::vector<Selector>& selectors, Query& query, bool tell = true) {
+void select(const std::vector<Selector>& selectors, Query& query, bool tell) {
   query.every_series = selectors.empty();
   std::vector<bool> kept(query.series.size(), query.every_series);
   for (const auto& selector : selectors) {
@@ -225,7 +223,7 @@ void begin_deadline(const Options& options) {
   const auto ns = std::max<std::int64_t>(ringdown::duration_ns(options.deadline), 1000);
   std::signal(SIGALRM, [](int) {
     constexpr char text[] = "ring-query: --deadline is over; ask for a shorter range or a longer --step, or wait longer\n";
-    if (::write(STDERR_FILENO, text, sizeof text - 1) >= 0) ::_exit(1);
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text, sizeof text - 1);
     ::_exit(1);
   });
   const itimerval timer{{}, {ns / second_ns, ns % second_ns / 1000}};
@@ -244,7 +242,7 @@ int run(Options options) {
   ringdown::WindowOptions windows;
   const bool is_windows = !options.show.empty();
   if (is_windows) {
-    windows = {window_step_ns(options, database, query.range), ringdown::parse_functions(options.show), options.by, options.grouped};
+    windows = {window_step_ns(options, database, query.range), ringdown::parse_functions(options.show), options.by};
   } else if (options.step == "auto") {
     options.step = ringdown::choose_step(database, query.range, options.points);
     complain("--step auto: " + options.step);
@@ -253,8 +251,12 @@ int run(Options options) {
   // First: what it finds has no later series.
   const auto seen = options.follow ? ringdown::newest_batch(database) : std::numeric_limits<std::int64_t>::max();
   if (!is_windows) source = ringdown::make_source(database, options.step, seen);
-  for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
-  select(selectors, query);
+  const auto select_of_all = [&](bool tell) {
+    query.series.clear();
+    for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
+    select(selectors, query, tell);
+  };
+  select_of_all(true);
   if (query.series.empty() && query.failed) return 1;
 
   std::vector<std::string> columns;
@@ -276,13 +278,8 @@ int run(Options options) {
   }
   writer->finish();
   if (options.follow) {
-    const auto select_anew = [&] {
-      query.series.clear();
-      for (auto& row : ringdown::read_series(database)) query.series.emplace_back(std::move(row));
-      select(selectors, query, false);
-    };
     query.range.to_ns = Range{}.to_ns;
-    ringdown::follow(database, query, *writer, seen, select_anew, stop_asked);
+    ringdown::follow(database, query, *writer, seen, [&] { select_of_all(false); }, stop_asked);
     return query.failed ? 1 : 0;
   }
   if (query.more) complain(fmt::format("stopped after {} rows, there are more; raise --limit", query.rows));
@@ -315,7 +312,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--show", options.show, "Functions of the samples of each step, such as avg,max,quantile(0.99)")
       ->type_name("FUNCTIONS");
-  auto* by = app.add_option("--by", options.by, "With --show: series of a name that have the same of these labels are one; - for none")
+  app.add_option("--by", options.by, "With --show: series of a name that have the same of these labels are one; - for none")
                  ->type_name("LABELS")
                  ->delimiter(',');
   app.add_flag("--summary", options.summary, "One row a series: count, quantiles, mean; growth of counters, shares of states");
@@ -338,9 +335,7 @@ int main(int argc, char** argv) {
     if ((options.summary || is_plot || !options.show.empty()) && app.count("--step") == 0) options.step = "auto";
     const std::set<std::string> named{"raw", "1s", "1m", "5m", "1h", "auto"};
     if (options.show.empty() && !options.summary && !named.contains(options.step)) options.show = plain_functions;
-    options.grouped = by->count() > 0;
-    if (options.grouped && options.show.empty()) throw CLI::ValidationError("--by", "needs --show: avg,max");
-    if (options.by == std::vector<std::string>{"-"}) options.by.clear();
+    if (!options.by.empty() && options.show.empty()) throw CLI::ValidationError("--by", "needs --show: avg,max");
     if (!options.show.empty() && options.step == "raw") throw CLI::ValidationError("--show", "is of a step; use --step 1m or auto, and without --show for raw samples");
     if (options.summary && !options.show.empty()) throw CLI::ValidationError("--summary", "has its own functions; use it without --show");
     if (options.summary && !named.contains(options.step)) throw CLI::ValidationError("--summary", "is of a whole range; use --step raw, 1m, 5m, 1h or auto");
@@ -353,14 +348,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  try {
+  return ringdown::exit_status(complain, [&] {
     begin_deadline(options);
     return run(options);
-  } catch (const ring::Error& e) {
-    complain(e.what());
-    return e.failure() == ring::Failure::bad_argument ? 2 : 1;
-  } catch (const std::exception& e) {
-    complain(e.what());
-    return 1;
-  }
+  });
 }

@@ -7,6 +7,7 @@
 
 #include "query_plot.hpp"
 #include "query_points.hpp"
+#include "query_time.hpp"
 #include "query_writers.hpp"
 
 namespace ringdown {
@@ -49,7 +50,7 @@ void PointsWriter::sample(const Series& series, std::int64_t time_ns, double val
 }
 
 void PointsWriter::bucket(const Series& series, const Bucket& b) {
-  take(series, 0, {start_ns(b), b.min, b.max, mean(series, b).value_or(b.last)});
+  take(series, 0, {seconds_in_ns(b.start_s), b.min, b.max, mean(series, b).value_or(b.last)});
 }
 
 void PointsWriter::values(const Series& series, std::int64_t time_ns, std::span<const std::optional<double>> values) {

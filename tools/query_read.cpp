@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "query_time.hpp"
 #include "raw_reader.hpp"
+#include "tier_table.hpp"
 
 namespace ringdown {
 namespace {
@@ -43,9 +45,7 @@ class Samples : public Source {
 
  private:
   void read_held(Query& query) {
-    Statement ends(database_,
-                   "SELECT min(min_ns), max(max_ns), count(*) FROM (SELECT min_ns, max_ns FROM windows UNION ALL "
-                   "SELECT min_ns, max_ns FROM batches WHERE id > (SELECT through_batch FROM sealed))");
+    Statement ends(database_, std::string("SELECT min(min_ns), max(max_ns), count(*) FROM ") + raw_parts);
     if (ends.step() && ends.integer(2) > 0) query.held = {ends.integer(0), ends.integer(1)};
   }
   /// What is not kept to the last bit should be known by who reads it.
@@ -86,14 +86,13 @@ class Rollups : public Source {
 
   void read(Query& query, Writer& writer) override {
     if (first_s_ > last_s_) return;
-    query.held = {in_ns(first_s_), in_ns(last_s_)};
+    query.held = {seconds_in_ns(first_s_), seconds_in_ns(last_s_)};
     Statement next(database_, "SELECT bucket FROM " + tier_ +
                                   " WHERE bucket >= ? AND bucket <= ? ORDER BY bucket LIMIT 1");
     Statement rows(database_, "SELECT series, count, sum, min, max, first, last, sum IS NULL FROM " + tier_ +
                                   " WHERE bucket = ?" + only(query) + " ORDER BY series");
-    auto from_s = in_seconds(query.range.from_ns);
-    from_s -= (from_s % width_s_ + width_s_) % width_s_;
-    const auto to_s = std::min(last_s_, in_seconds(query.range.to_ns - 1));
+    auto from_s = bucket_start(whole_seconds(query.range.from_ns), width_s_);
+    const auto to_s = std::min(last_s_, whole_seconds(query.range.to_ns - 1));
     while (!query.more && read_some(next, rows, from_s, to_s, query)) {
       for (const auto& [series, bucket] : rows_) {
         if (!query.admit()) return;
@@ -112,13 +111,6 @@ class Rollups : public Source {
     for (int buckets = 0; buckets < 256 && rows_.size() < rows_max && find(next, from_s, to_s, query); ++buckets, any = true)
       take_rows(rows, from_s++, query);
     return any;
-  }
-  static std::int64_t in_seconds(std::int64_t time_ns) noexcept {
-    constexpr std::int64_t second_ns = 1'000'000'000;
-    return time_ns / second_ns - (time_ns % second_ns < 0 ? 1 : 0);
-  }
-  static std::int64_t in_ns(std::int64_t time_s) noexcept {
-    return std::clamp<std::int64_t>(time_s, -9'223'372'036, 9'223'372'036) * 1'000'000'000;
   }
 
   static std::string only(const Query& query) {

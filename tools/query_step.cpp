@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "raw_reader.hpp"
+
 namespace ringdown {
 namespace {
 
@@ -18,8 +20,7 @@ struct Candidate {
 
 /// Samples in the range, as if those of a window or batch came evenly, by series.
 std::optional<Candidate> raw(Database& database, const Range& range) {
-  Statement parts(database, "SELECT min_ns, max_ns, samples FROM windows UNION ALL SELECT min_ns, max_ns, samples FROM batches "
-                            "WHERE id > (SELECT through_batch FROM sealed)");
+  Statement parts(database, std::string("SELECT min_ns, max_ns, samples FROM ") + raw_parts);
   std::optional<Candidate> out;
   double samples = 0;
   while (parts.step()) {

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <map>
 
+#include "query_time.hpp"
 #include "tier_table.hpp"
 
 namespace ringdown {
 namespace {
-
-constexpr std::int64_t second_ns = 1'000'000'000;
 
 void add_state(std::vector<StateTime>& states, double state, std::int64_t ns) {
   const auto known = std::find_if(states.begin(), states.end(),
@@ -45,49 +44,24 @@ class OfSamples : public Writer {
   std::map<std::uint32_t, Summary> all;  // by series
 };
 
-/// Adds the row of the next bucket.
-void add(Summary& whole, const Rollup& next, std::int64_t start_ns, std::int64_t end_ns) {
-  auto& row = whole.row;
-  if (row.count == 0 && next.count > 0) {
-    row.min = next.min;
-    row.max = next.max;
-    row.first = next.first;
-    row.first_ns = next.first_ns;
-  }
-  if (whole.to_ns == 0) whole.from_ns = start_ns;
-  whole.to_ns = end_ns;
-  if (next.count > 0) {
-    row.count += next.count;
-    row.sum += next.sum;
-    row.min = std::min(row.min, next.min);
-    row.max = std::max(row.max, next.max);
-    row.last_ns = next.last_ns;
-  }
-  row.last = next.last;
-  row.increase += next.increase;
-  for (const auto& [state, ns] : next.states) add_state(row.states, state, ns);
-  row.sketch.merge(next.sketch);
-}
-
 std::map<std::uint32_t, Summary> of_tier(Database& database, const std::string& name, Query& query) {
   std::map<std::uint32_t, Summary> out;
   TierTable tier(database, name);
   const auto width_s = tier.width_s();
-  Statement bucket_after(database, "SELECT bucket FROM " + name + " WHERE bucket >= ? AND bucket <= ? ORDER BY bucket LIMIT 1");
-  const auto in_seconds = [](std::int64_t ns) { return ns / second_ns - (ns % second_ns < 0 ? 1 : 0); };
-  auto from_s = bucket_start(in_seconds(query.range.from_ns), width_s);
-  const auto to_s = in_seconds(query.range.to_ns - 1);
-  for (;;) {
-    bucket_after.bind(1, from_s).bind(2, to_s);
-    const bool found = bucket_after.step();
-    const auto bucket_s = found ? bucket_after.integer(0) : 0;
-    bucket_after.reset();
-    if (!found || bucket_s < from_s) return out;
-    for (const auto& series : query.series)
-      if (const auto row = tier.find(bucket_s, series.id))
-        add(out[series.id], *row, bucket_s * second_ns, (bucket_s + width_s) * second_ns);
-    from_s = bucket_s + 1;
+  auto from_s = bucket_start(whole_seconds(query.range.from_ns), width_s);
+  const auto to_s = whole_seconds(query.range.to_ns - 1) + 1;
+  while (const auto bucket_s = tier.next_bucket(from_s, to_s)) {
+    for (const auto& series : query.series) {
+      const auto row = tier.find(*bucket_s, series.id);
+      if (!row) continue;
+      auto& whole = out[series.id];
+      if (whole.to_ns == 0) whole.from_ns = seconds_in_ns(*bucket_s);
+      whole.to_ns = seconds_in_ns(*bucket_s + width_s);
+      append(series.definition.kind, whole.row, *row);
+    }
+    from_s = *bucket_s + 1;
   }
+  return out;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli.hpp"
+#include "query_time.hpp"
 #include "query_writers.hpp"
 
 namespace ringdown {
@@ -22,7 +23,7 @@ class TableWriter : public Writer {
   void bucket(const Series& series, const Bucket& b) override {
     if (widths_.empty()) begin({"TIME", "SERIES", "COUNT", "MIN", "MEAN", "MAX", "FIRST", "LAST", "SUM"});
     const auto value = [&](double v) { return state_or_number(series, v); };
-    add({local_time(start_ns(b), 0), name(series), std::to_string(b.count), value(b.min),
+    add({local_time(seconds_in_ns(b.start_s), 0), name(series), std::to_string(b.count), value(b.min),
          number_or(mean(series, b), "-"), value(b.max), value(b.first), value(b.last),
          number_or(sum(b), "-")});
   }

@@ -168,6 +168,13 @@ std::int64_t parse_time_ns(std::string_view text, std::int64_t now_ns) {
       "unix seconds, now, now-1h, 2026-11-24T10:00:00Z, or in local time \"2026-11-24 10:00\" or 2026-11-24");
 }
 
+std::int64_t whole_seconds(std::int64_t time_ns) noexcept { return time_ns / second_ns - (time_ns % second_ns < 0 ? 1 : 0); }
+
+std::int64_t seconds_in_ns(std::int64_t time_s) noexcept {
+  constexpr std::int64_t max_s = std::numeric_limits<std::int64_t>::max() / second_ns;
+  return std::clamp(time_s, -max_s, max_s) * second_ns;
+}
+
 std::string unix_seconds(std::int64_t time_ns) {
   const auto magnitude =
       time_ns < 0 ? 0 - static_cast<std::uint64_t>(time_ns) : static_cast<std::uint64_t>(time_ns);

@@ -14,6 +14,10 @@ std::int64_t duration_ns(std::string_view text);
 /// local time ("2026-11-24 10:00", "2026-11-24"). Throws ring::Error(bad_argument).
 std::int64_t parse_time_ns(std::string_view text, std::int64_t now_ns);
 
+/// The second that a time is in, s since the epoch; and a second's time, as near as 64 bits allow.
+std::int64_t whole_seconds(std::int64_t time_ns) noexcept;
+std::int64_t seconds_in_ns(std::int64_t time_s) noexcept;
+
 /// "1764000000.123456789"
 std::string unix_seconds(std::int64_t time_ns);
 

@@ -10,6 +10,8 @@
 #include <span>
 
 #include "cli.hpp"
+#include "fold.hpp"
+#include "query_time.hpp"
 #include "raw_reader.hpp"
 #include "series_rules.hpp"
 #include "tier_table.hpp"
@@ -20,13 +22,7 @@ namespace {
 constexpr std::int64_t second_ns = 1'000'000'000, day_s = 86'400, day_ns = day_s * second_ns;
 constexpr std::int64_t minute_ns = 60 * second_ns;
 constexpr std::int64_t lookback_ns = hold_state_ns;  // for the sample before the first window
-
-std::int64_t floor_to(std::int64_t value, std::int64_t unit) {
-  const auto rest = value % unit;
-  return value - rest - (rest < 0 ? unit : 0);
-}
-
-std::int64_t in_ns(std::int64_t time_s) { return std::clamp<std::int64_t>(time_s, -9'223'372'036, 9'223'372'036) * second_ns; }
+constexpr std::array tiers{"tier_1h", "tier_5m", "tier_1m"};
 
 /// Local midnight of a day, counted from 1970-01-01.
 std::int64_t midnight_ns(std::int64_t day) {
@@ -38,42 +34,25 @@ std::int64_t midnight_ns(std::int64_t day) {
 }
 
 std::int64_t local_day(std::int64_t time_ns) {
-  const std::time_t seconds = floor_to(time_ns, second_ns) / second_ns;
+  const std::time_t seconds = whole_seconds(time_ns);
   std::tm date{};
   ::localtime_r(&seconds, &date);
   date.tm_hour = date.tm_min = date.tm_sec = 0;
-  return floor_to(std::int64_t{::timegm(&date)}, day_s) / day_s;
+  return bucket_start(std::int64_t{::timegm(&date)}, day_s) / day_s;
 }
 
 /// The rows of a tier, up to where it was made when this began.
 struct Level {
-  Level(Database& database, const std::string& name, std::int64_t frontier_s)
-      : table(database, name),
-        bucket_after(database, "SELECT bucket FROM " + name + " WHERE bucket >= ? AND bucket < ? ORDER BY bucket LIMIT 1"),
-        end_ns(in_ns(floor_to(frontier_s, table.width_s()))) {}
-  std::optional<std::int64_t> next(std::int64_t from_s, std::int64_t to_s) {
-    bucket_after.bind(1, from_s).bind(2, to_s);
-    const bool found = bucket_after.step();
-    const auto bucket_s = found ? bucket_after.integer(0) : 0;
-    bucket_after.reset();
-    if (!found || bucket_s < from_s) return {};
-    return bucket_s;
-  }
-
   TierTable table;
-  Statement bucket_after;
   std::int64_t end_ns;
 };
 
 /// From the first to the last instant that anything is known of. Times that no clock has had are cut off.
 std::optional<Range> held(Database& database) {
-  Statement ends(database, R"sql(
-    SELECT min(first), max(last), count(first) FROM (
-      SELECT min(min_ns) AS first, max(max_ns) AS last FROM windows UNION ALL
-      SELECT min(min_ns), max(max_ns) FROM batches WHERE id > (SELECT through_batch FROM sealed) UNION ALL
-      SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM tier_1m UNION ALL
-      SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM tier_5m UNION ALL
-      SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM tier_1h))sql");
+  std::string parts = std::string("SELECT min_ns AS first, max_ns AS last FROM ") + raw_parts;
+  for (const auto* const tier : tiers)
+    parts += std::string(" UNION ALL SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM ") + tier;
+  Statement ends(database, "SELECT min(first), max(last), count(first) FROM (" + parts + ")");
   if (!ends.step() || ends.integer(2) == 0) return {};
   constexpr std::int64_t most_ns = 9'000'000'000 * second_ns;
   return Range{std::clamp(ends.integer(0), -most_ns, most_ns), std::clamp(ends.integer(1), -most_ns, most_ns)};
@@ -86,13 +65,11 @@ class Windows {
       : database_(database), rules_(database), options_(options), query_(query), writer_(writer), windows_(query.series.size()),
         before_(query.series.size()), open_(query.series.size()) {
     const Snapshot snapshot(database);
-    const auto frontier = [&](const char* tier) {
-      Statement row(database, "SELECT frontier FROM progress WHERE job = ?");
-      row.bind(1, tier);
-      return row.step() ? row.integer(0) : std::int64_t{-9'223'372'036};
-    };
-    for (const auto* const name : {"tier_1h", "tier_5m", "tier_1m"})
-      levels_.push_back(std::make_unique<Level>(database, name, frontier(name)));
+    for (const auto* const name : tiers) {
+      TierTable table(database, name);
+      const auto end_s = bucket_start(read_progress(database, name).frontier_s, table.width_s());
+      levels_.push_back({std::move(table), seconds_in_ns(end_s)});
+    }
     query_.held = held(database);
     make_groups();
   }
@@ -121,7 +98,7 @@ class Windows {
     std::map<std::tuple<std::string, ring::Kind, std::vector<std::string>>, std::size_t> known;
     for (const auto& series : query_.series) {
       const auto kind = rules_.of(series.id).aggregation;
-      if (!options_.grouped) {
+      if (options_.by.empty()) {
         group_of_.push_back(groups_.size());
         groups_.push_back({series, kind});
         continue;
@@ -141,20 +118,20 @@ class Windows {
   void take(const Window& window) {
     auto cursor_ns = window.begin_ns;
     const Snapshot snapshot(database_);
-    for (const auto& level : levels_) {
-      const auto width_ns = level->table.width_ns();
+    for (auto& level : levels_) {
+      const auto width_ns = level.table.width_ns();
       if (window.begin_ns % width_ns != 0 || window.end_ns % width_ns != 0) continue;
-      const auto end_ns = std::min(window.end_ns, level->end_ns);
+      const auto end_ns = std::min(window.end_ns, level.end_ns);
       if (end_ns <= cursor_ns) continue;
-      take_rows(*level, cursor_ns / second_ns, end_ns / second_ns);
+      take_rows(level.table, cursor_ns / second_ns, end_ns / second_ns);
       cursor_ns = end_ns;
     }
     if (cursor_ns < window.end_ns) take_samples(cursor_ns, window.end_ns);
   }
-  void take_rows(Level& level, std::int64_t from_s, std::int64_t to_s) {
-    while (const auto bucket_s = level.next(from_s, to_s)) {
+  void take_rows(TierTable& tier, std::int64_t from_s, std::int64_t to_s) {
+    while (const auto bucket_s = tier.next_bucket(from_s, to_s)) {
       for (std::size_t i = 0; i < windows_.size(); ++i)
-        if (const auto row = level.table.find(*bucket_s, query_.series[i].id)) add(i, *row);
+        if (const auto row = tier.find(*bucket_s, query_.series[i].id)) add(i, *row);
       from_s = *bucket_s + 1;
     }
   }
@@ -169,10 +146,10 @@ class Windows {
   void take_samples(std::int64_t from_ns, std::int64_t to_ns) {
     if (!reader_) begin_samples(from_ns);
     while (from_ns < to_ns && from_ns <= query_.held->to_ns) {
-      const auto end_ns = std::min(to_ns, floor_to(from_ns, minute_ns) + minute_ns);
+      const auto end_ns = std::min(to_ns, bucket_start(from_ns, minute_ns) + minute_ns);
       const bool any = take_piece(from_ns, end_ns);
       const auto next_ns = any || samples_.empty() ? end_ns : samples_.front().time_ns;  // a gap may be long
-      from_ns = std::max(end_ns, floor_to(next_ns, minute_ns));
+      from_ns = std::max(end_ns, bucket_start(next_ns, minute_ns));
     }
   }
   /// @return whether there was a sample, or one from before that held
@@ -214,7 +191,7 @@ class Windows {
   void begin_samples(std::int64_t from_ns) {
     for (std::size_t i = 0; i < before_.size(); ++i) {
       constexpr int rows_max = 60;
-      auto& minutes = *levels_.back();
+      auto& minutes = levels_.back();
       const auto end_s = std::min(from_ns, minutes.end_ns) / second_ns;
       if (from_ns % minutes.table.width_ns() != 0) continue;
       for (int k = 1; k <= rows_max && !before_[i]; ++k)
@@ -267,13 +244,11 @@ class Windows {
   /// A time up to which nothing is known from `from_ns` on: gaps may be years.
   std::int64_t known_from(std::int64_t from_ns) {
     auto out = query_.held->to_ns;
-    for (const auto& level : levels_)
-      if (const auto bucket_s = level->next(floor_to(from_ns, second_ns) / second_ns, level->end_ns / second_ns))
-        out = std::min(out, in_ns(*bucket_s));
+    for (auto& level : levels_)
+      if (const auto bucket_s = level.table.next_bucket(whole_seconds(from_ns), level.end_ns / second_ns))
+        out = std::min(out, seconds_in_ns(*bucket_s));
     if (!samples_.empty()) return std::min(out, samples_.front().time_ns);
-    Statement raw(database_,
-                  "SELECT min(min_ns), count(*) FROM (SELECT min_ns, max_ns FROM windows UNION ALL SELECT min_ns, max_ns FROM "
-                  "batches WHERE id > (SELECT through_batch FROM sealed)) WHERE max_ns >= ?");
+    Statement raw(database_, std::string("SELECT min(min_ns), count(*) FROM ") + raw_parts + " WHERE max_ns >= ?");
     raw.bind(1, from_ns);
     if (raw.step() && raw.integer(1) > 0) out = std::min(out, raw.integer(0));
     return std::max(out, from_ns);
@@ -297,7 +272,7 @@ class Windows {
   const WindowOptions& options_;
   Query& query_;
   Writer& writer_;
-  std::vector<std::unique_ptr<Level>> levels_;  // the widest first
+  std::vector<Level> levels_;  // the widest first
   std::vector<Group> groups_;
   std::vector<std::size_t> group_of_;             // by index of the series, as all below
   std::vector<std::optional<Rollup>> windows_;    // what is put together
@@ -311,12 +286,12 @@ class Windows {
 
 Window window_at(std::int64_t time_ns, std::int64_t step_ns) {
   if (step_ns % day_ns != 0) {
-    const auto begin_ns = floor_to(time_ns, step_ns);
+    const auto begin_ns = bucket_start(time_ns, step_ns);
     return {begin_ns, begin_ns + step_ns};
   }
   const auto days = step_ns / day_ns;
   const std::int64_t first = days % 7 == 0 ? 4 : 0;  // 1970-01-05, a Monday
-  const auto day = floor_to(local_day(time_ns) - first, days) + first;
+  const auto day = bucket_start(local_day(time_ns) - first, days) + first;
   return {midnight_ns(day), midnight_ns(day + days)};
 }
 

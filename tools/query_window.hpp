@@ -17,8 +17,7 @@ namespace ringdown {
 struct WindowOptions {
   std::int64_t step_ns = 0;  // of a window. Whole days begin at local midnight, all others at multiples since the epoch
   std::vector<Function> functions;
-  std::vector<std::string> by;  // labels: series of one name that have the same are one
-  bool grouped = false;
+  std::vector<std::string> by;  // labels: series of one name that have the same are one; empty: each is alone
 };
 
 /// The start of the window that `time_ns` is in, and that of the next one.

@@ -34,10 +34,6 @@ std::optional<double> sum(const Bucket& bucket) {
   return bucket.has_sum ? std::optional(bucket.sum) : std::nullopt;
 }
 
-std::int64_t start_ns(const Bucket& bucket) {
-  return std::clamp<std::int64_t>(bucket.start_s, -9'223'372'036, 9'223'372'036) * 1'000'000'000;
-}
-
 std::unique_ptr<Writer> make_writer(std::string_view format, const std::vector<std::string>& columns) {
   if (format == "plot") return make_plot_writer(columns);
   if (format == "csv") return make_csv_writer(columns);

@@ -29,6 +29,5 @@ bool has_values(const Series& series, const Summary& summary);
 /// Within the least and the greatest, which a sketch does not know.
 double quantile_of(const Summary& summary, double q);
 std::string state_name(const Series& series, double state);
-std::int64_t start_ns(const Bucket& bucket);
 
 }  // namespace ringdown

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli.hpp"
 #include "feeder.hpp"
 #include "pacer.hpp"
 #include "profiles.hpp"
@@ -227,13 +228,8 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   set_up_process();
-  try {
+  return ringdown::exit_status(complain, [&] {
     Replay(settings).run();
-  } catch (const ring::Error& e) {
-    complain(e.what());
-    return e.failure() == ring::Failure::bad_argument ? 2 : 1;
-  } catch (const std::exception& e) {
-    complain(e.what());
-    return 1;
-  }
+    return 0;
+  });
 }

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <optional>
 
+#include "cli.hpp"
 #include "feeder.hpp"
 #include "line_reader.hpp"
 #include "pacer.hpp"
@@ -232,13 +233,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   set_up_process();
-  try {
+  return ringdown::exit_status(complain, [&] {
     return run(settings);
-  } catch (const ring::Error& e) {
-    complain(e.what());
-    return e.failure() == ring::Failure::bad_argument ? 2 : 1;
-  } catch (const std::exception& e) {
-    complain(e.what());
-    return 1;
-  }
+  });
 }

@@ -97,6 +97,11 @@ class RawReader {
   ChunkReader chunk_reader_;
 };
 
+/// What has raw samples, as a table in SQL: min_ns, max_ns and samples of each window and of each batch not sealed.
+inline constexpr const char* raw_parts =
+    "(SELECT min_ns, max_ns, samples FROM windows UNION ALL SELECT min_ns, max_ns, samples FROM batches "
+    "WHERE id > (SELECT through_batch FROM sealed))";
+
 /// The newest batch that there is or was; 0 before the first.
 std::int64_t newest_batch(Database& database);
 

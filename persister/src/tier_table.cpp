@@ -35,7 +35,8 @@ TierTable::TierTable(Database& database, const std::string& name)
       erase_(database, "DELETE FROM " + name + " WHERE bucket = ? AND series = ?"),
       find_(database, "SELECT count, sum, sum IS NULL, min, max, first, last, first_at, last_at" +
                           std::string(has_detail() ? ", increase, states, sketch" : "") + " FROM " + name +
-                          " WHERE bucket = ? AND series = ?") {}
+                          " WHERE bucket = ? AND series = ?"),
+      next_(database, "SELECT bucket FROM " + name + " WHERE bucket >= ? AND bucket < ? ORDER BY bucket LIMIT 1") {}
 
 void TierTable::write(Statement& statement, std::int64_t bucket_s, std::uint32_t series, ring::Kind kind,
                       const Rollup& row, std::int64_t interval_ns) {
@@ -109,6 +110,15 @@ std::optional<Rollup> TierTable::find(std::int64_t bucket_s, std::uint32_t serie
     database_.fail_damaged(name_ + " bucket " + std::to_string(bucket_s) + " series " + std::to_string(series) + ": " +
                            wrong);
   return row;
+}
+
+std::optional<std::int64_t> TierTable::next_bucket(std::int64_t from_s, std::int64_t to_s) {
+  next_.bind(1, from_s).bind(2, to_s);
+  const bool found = next_.step();
+  const auto bucket_s = found ? next_.integer(0) : 0;
+  next_.reset();
+  if (!found || bucket_s < from_s) return {};  // of a damaged table, which would go round in circles
+  return bucket_s;
 }
 
 }  // namespace ringdown

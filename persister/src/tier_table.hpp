@@ -31,6 +31,8 @@ class TierTable {
   void erase(std::int64_t bucket_s, std::uint32_t series);
   /// Throws a SqliteError that is_damage() when the row cannot be read.
   std::optional<Rollup> find(std::int64_t bucket_s, std::uint32_t series);
+  /// The first bucket in [from_s, to_s) that has a row of any series.
+  std::optional<std::int64_t> next_bucket(std::int64_t from_s, std::int64_t to_s);
 
  private:
   void write(Statement& statement, std::int64_t bucket_s, std::uint32_t series, ring::Kind kind, const Rollup& row,
@@ -39,7 +41,7 @@ class TierTable {
   Database& database_;
   std::string name_;
   std::int64_t width_s_;
-  Statement insert_, replace_, erase_, find_;
+  Statement insert_, replace_, erase_, find_, next_;
 };
 
 /// The start of the bucket of `width` that holds `time`; both in the same unit. No bucket begins before the earliest

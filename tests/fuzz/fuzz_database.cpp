@@ -261,8 +261,7 @@ class World {
     for (auto& row : read_series(database)) query.series.emplace_back(std::move(row));
     WindowOptions options{.step_ns = 600'000'000'000,
                           .functions = parse_functions("count,sum,rate,quantile(0.99),share(1)"),
-                          .by = {},
-                          .grouped = false};
+                          .by = {}};
     Check check;
     write_windows(database, options, query, check);
   }
