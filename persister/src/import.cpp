@@ -22,13 +22,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr Tier tier_of[granularity_count] = {tier_raw, tier_1m, tier_5m, tier_1h};
+
 /// Before a database is made for them.
 void require_old_tables(const std::vector<std::string>& files) {
   std::vector<std::string> paths;
   for (const auto& file : files) {
     const OldTable table(file);
     if (std::find(paths.begin(), paths.end(), table.path()) != paths.end())
-      throw ring::Error(ring::Failure::bad_argument, "import " + file + ": it is named twice; expected each file once");
+      throw ring::Error(ring::Failure::bad_argument,
+                        "import " + file + ": it is named twice; expected each file once");
     paths.push_back(table.path());
   }
 }
@@ -75,15 +78,15 @@ class Import {
   void require_sound() const {
     if (store_.moved_aside().empty()) return;
     throw ring::Error(ring::Failure::system, "import into " + command_.database + ": it was damaged, and is now " +
-                                                 store_.moved_aside() + ". Restore a backup first, or run this again, which "
+                                                 store_.moved_aside() +
+                                                 ". Restore a backup first, or run this again, which "
                                                  "imports into a new one");
   }
 
   void count() {
     OldTable::Limits older_than_s{};
-    constexpr Tier tiers[] = {tier_raw, tier_1m, tier_5m, tier_1h};
     for (std::size_t g = 0; g < granularity_count; ++g) {
-      const auto age_s = longest_age_s(options_.rules, tiers[g]);
+      const auto age_s = longest_age_s(options_.rules, tier_of[g]);
       older_than_s[g] = age_s == forever_s ? std::numeric_limits<std::int64_t>::min() : now_s_ - age_s;
     }
     for (std::size_t i = 0; i < files_.size(); ++i) {
@@ -95,7 +98,7 @@ class Import {
       for (std::size_t g = 0; g < granularity_count; ++g) {
         rows_ += counts.rows[g];
         accounts_[i].before[g] = files_[i]->tally(Granularity{static_cast<std::uint32_t>(g)});
-        tell_older(*files_[i], g, tiers[g], counts.older[g]);
+        tell_older(*files_[i], g, tier_of[g], counts.older[g]);
       }
     }
   }
@@ -103,9 +106,12 @@ class Import {
   void tell_older(const ImportFile& file, std::size_t granularity, Tier tier, std::int64_t rows) const {
     if (rows == 0 || command_.quiet) return;
     bar_.clear();
-    fmt::print(stderr, "{}: {} {} rows are older than {}: the next persister deletes them, but not what is made of them for wider "
-                       "tiers, unless its configuration keeps {} for longer\n", file.path(), rows, granularity_names[granularity],
-               duration_text(longest_age_s(options_.rules, tier) * second_ns), tier_names[tier]);
+    fmt::print(
+        stderr,
+        "{}: {} {} rows are older than {}: the next persister deletes them, but not what is made of them for wider "
+        "tiers, unless its configuration keeps {} for longer\n",
+        file.path(), rows, granularity_names[granularity],
+        duration_text(longest_age_s(options_.rules, tier) * second_ns), tier_names[tier]);
   }
 
   void import_raw() {
@@ -116,14 +122,15 @@ class Import {
     Statement stored(store_.database(), "SELECT total(samples) FROM batches WHERE id > ?");
     stored.bind(1, batch).step();
     if (stored.integer(0) != raw.samples())
-      throw ring::Error(ring::Failure::system, fmt::format("import into {}: {} samples are in it, expected {}", command_.database,
-                                                           stored.integer(0), raw.samples()));
+      throw ring::Error(ring::Failure::system, fmt::format("import into {}: {} samples are in it, expected {}",
+                                                           command_.database, stored.integer(0), raw.samples()));
     jobs().skip_1s(now_s_);
     jobs().fold();
   }
 
-  /// What others have stored is to be in the tiers before, where a raw row finds that it is there already. A file's own
-  /// rows are there too when somebody has rolled them up since: they end in the last minute, where new ones may begin.
+  /// What others have stored is to be in the tiers before, where a raw row finds that it is there already. A file's
+  /// own rows are there too when somebody has rolled them up since: they end in the last minute, where new ones may
+  /// begin.
   void begin_raw() {
     const auto folded = [this] { return read_progress(store_.database(), "tier_1m").done; };
     if (std::all_of(files_.begin(), files_.end(), [&](const auto& file) { return file->folded == folded(); })) return;
@@ -138,8 +145,7 @@ class Import {
   }
 
   void import_rows(Granularity granularity) {
-    constexpr Tier tiers[] = {tier_raw, tier_1m, tier_5m, tier_1h};
-    const bool is_on = options_.rules.tiers().age_s[tiers[granularity]] > 0;
+    const bool is_on = options_.rules.tiers().age_s[tier_of[granularity]] > 0;
     for (std::size_t i = 0; i < files_.size(); ++i) {
       if (accounts_[i].rows[granularity] == 0) continue;
       ImportRows(store_, series_, granularity, is_on, [this] { note(); }).run(*files_[i], now_s_);

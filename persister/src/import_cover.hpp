@@ -1,8 +1,8 @@
 // import_cover.hpp: whether the tiers have a series at a time already.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "fold.hpp"
 #include "import_tally.hpp"

@@ -15,7 +15,8 @@ ImportFile::ImportFile(const std::string& file, Store& store)
   try {
     load(cursors);
   } catch (const nlohmann::json::exception& e) {
-    store.database().fail_damaged("the cursors of ring " + std::to_string(ring_) + ", an import of " + path() + ": " + e.what());
+    store.database().fail_damaged("the cursors of ring " + std::to_string(ring_) + ", an import of " + path() + ": " +
+                                  e.what());
   }
 }
 
@@ -27,7 +28,8 @@ void ImportFile::load(const std::map<std::uint32_t, CursorRow>& cursors) {
     lane.done = static_cast<std::int64_t>(cursor.next_seq) - 1;
     lane.tally.stored = static_cast<std::int64_t>(cursor.stored);
     lane.tally.covered = ledger.value("covered", std::int64_t{0});
-    for (std::size_t d = 0; d < doubt_count; ++d) lane.tally.doubts[d] = ledger.value(doubt_names[d], std::int64_t{0});
+    for (std::size_t d = 0; d < doubt_count; ++d)
+      lane.tally.doubts[d] = ledger.value(doubt_names[d], std::int64_t{0});
     lane.before = lane.tally;
     if (const auto anchor = ledger.find("anchor"); anchor != ledger.end())
       check_anchor({anchor->at(0).get<std::int64_t>(), anchor->at(1).get<std::uint64_t>()});
@@ -45,11 +47,12 @@ void ImportFile::check_anchor(const OldTable::Anchor& known) {
   const auto found = table_.anchor(known.id);
   const bool is_other = found.id == known.id && found.hash != known.hash;
   if (!is_other && table_.last_id() >= known.id) return;
-  throw ring::Error(ring::Failure::bad_argument,
-                    fmt::format("import {}: its rows up to {} were imported, but {}: another table has the name now. Import it "
-                                "by another name (a link does not count)", path(), known.id,
-                                is_other ? "that row is another one"
-                                         : fmt::format("its highest id is {}", table_.last_id())));
+  throw ring::Error(
+      ring::Failure::bad_argument,
+      fmt::format("import {}: its rows up to {} were imported, but {}: another table has the name now. Import it "
+                  "by another name (a link does not count)",
+                  path(), known.id,
+                  is_other ? "that row is another one" : fmt::format("its highest id is {}", table_.last_id())));
 }
 
 void ImportFile::read(Granularity granularity, std::int64_t now_s) {
@@ -59,7 +62,8 @@ void ImportFile::read(Granularity granularity, std::int64_t now_s) {
 
 bool ImportFile::next(OldSeries& series, Row& row) {
   while (table_.next(row_)) {
-    const auto found = row_.doubt ? OldSeries::Found{0, *row_.doubt} : series.find(row_.wan, row_.metric, row_.labels);
+    const auto found =
+        row_.doubt ? OldSeries::Found{0, *row_.doubt} : series.find(row_.wan, row_.metric, row_.labels);
     if (found.id == 0) doubt(row_.id, found.why);
     if (found.id == 0 && doubtful_.size() < doubtful_max) continue;
     row = {row_.id, row_.time_ns, row_.is_whole_second, row_.value, found.id};

@@ -8,7 +8,9 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "import_tally.hpp"
@@ -54,10 +56,10 @@ class ImportFile {
   std::vector<DoubtfulRow> take_doubtful() { return std::exchange(doubtful_, {}); }
 
   // Of raw rows. Where the file's own samples may be in the tiers already: see ImportRaw.
-  std::int64_t newest_s = 0;   // time of the newest raw row that is stored
-  std::int64_t own_from_s = 0; // minutes between it and own_to_s have samples of this file
+  std::int64_t newest_s = 0;    // time of the newest raw row that is stored
+  std::int64_t own_from_s = 0;  // minutes between it and own_to_s have samples of this file
   std::int64_t own_to_s = 0;
-  std::int64_t folded = -1;    // how many batches tier_1m had when that was so; -1: not known
+  std::int64_t folded = -1;  // how many batches tier_1m had when that was so; -1: not known
 
  private:
   struct Lane {

@@ -42,7 +42,8 @@ void ImportJobs::run_fold(const std::string& tier, std::int64_t interval_s) {
   for (bool more = true; more;) {
     auto budget = one_slice();
     more = fold.run(Fold::everything, budget);
-    told_("making " + tier, static_cast<double>(fold.done() - first) / static_cast<double>(std::max(last - first, std::int64_t{1})));
+    told_("making " + tier,
+          static_cast<double>(fold.done() - first) / static_cast<double>(std::max(last - first, std::int64_t{1})));
     checkpoint(database_);
   }
 }
@@ -65,20 +66,22 @@ void ImportJobs::widen(const std::string& to) {
   if (rules_.tiers().age_s[to == "tier_5m" ? tier_5m : tier_1h] == 0) return;
   Widen job(database_, series_, to == "tier_5m" ? "tier_1m" : "tier_5m", to);
   const auto end_s = read_progress(database_, "tier_1m").frontier_s;
-  auto first_s = database_.query_integer(to == "tier_5m" ? "SELECT min(bucket) FROM tier_1m" : "SELECT min(bucket) FROM tier_5m");
+  auto first_s = database_.query_integer(to == "tier_5m" ? "SELECT min(bucket) FROM tier_1m"
+                                                         : "SELECT min(bucket) FROM tier_5m");
   first_s = std::max(first_s, read_progress(database_, to).frontier_s);
   for (bool more = true; more;) {
     auto budget = one_slice();
     more = job.run(true, budget);
     const auto at_s = read_progress(database_, to).frontier_s;
-    told_("making " + to, static_cast<double>(at_s - first_s) / static_cast<double>(std::max(end_s - first_s, std::int64_t{1})));
+    told_("making " + to,
+          static_cast<double>(at_s - first_s) / static_cast<double>(std::max(end_s - first_s, std::int64_t{1})));
     checkpoint(database_);
   }
   redo();
 }
 
-/// The tier has every sample before its frontier of the batches that are done, but for rows that may be deleted. So the
-/// frontier moves with `expired`, over batches that have nothing younger.
+/// The tier has every sample before its frontier of the batches that are done, but for rows that may be deleted. So
+/// the frontier moves with `expired`, over batches that have nothing younger.
 void ImportJobs::skip_1s(std::int64_t now_s) {
   const auto age_s = longest_age_s(rules_, tier_1s);
   if (age_s == 0 || age_s == forever_s) return;

@@ -22,8 +22,8 @@ class ImportJobs {
   void fold();
   /// Makes tier_5m or tier_1h of the tier below it.
   void widen(const std::string& to);
-  /// Leaves batches out of tier_1s whose rows would be deleted at once, for their age. Nothing counts as left out that is
-  /// younger.
+  /// Leaves batches out of tier_1s whose rows would be deleted at once, for their age. Nothing counts as left out
+  /// that is younger.
   void skip_1s(std::int64_t now_s);
 
  private:

@@ -7,14 +7,18 @@ namespace ringdown {
 namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
-constexpr std::size_t batch_samples = 50'000;      // from here on a new second ends it
-constexpr std::size_t second_rows_max = 1 << 20;   // and from here on anything
+constexpr std::size_t batch_samples = 50'000;     // from here on a new second ends it
+constexpr std::size_t second_rows_max = 1 << 20;  // and from here on anything
 constexpr int checkpoint_pages = 4000;
 
 }  // namespace
 
 ImportRaw::ImportRaw(Store& store, ImportFiles& files, OldSeries& series, std::function<void()> committing)
-    : store_(store), series_(series), committing_(std::move(committing)), cover_(store.database()), known_end_(series.end()) {
+    : store_(store),
+      series_(series),
+      committing_(std::move(committing)),
+      cover_(store.database()),
+      known_end_(series.end()) {
   for (auto& file : files) sources_.push_back({file.get()});
 }
 
@@ -32,9 +36,7 @@ void ImportRaw::run(std::int64_t now_s) {
   commit();
 }
 
-void ImportRaw::advance(Source& source) {
-  source.has_next = source.file->next(series_, source.next);
-}
+void ImportRaw::advance(Source& source) { source.has_next = source.file->next(series_, source.next); }
 
 ImportRaw::Source* ImportRaw::earliest() {
   Source* out = nullptr;
@@ -68,7 +70,8 @@ bool ImportRaw::overlaps(const ImportFile& file, std::uint32_t series, std::int6
   if (minute_s >= file.own_from_s && minute_s <= file.own_to_s) return false;
   if (checked_.size() <= series) checked_.resize(known_end_);
   auto& known = checked_[series];
-  if (known.file != &file || known.minute_s != minute_s) known = {&file, minute_s, cover_.has_minute(minute_s, series)};
+  if (known.file != &file || known.minute_s != minute_s)
+    known = {&file, minute_s, cover_.has_minute(minute_s, series)};
   return known.overlaps;
 }
 

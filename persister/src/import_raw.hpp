@@ -1,12 +1,13 @@
-// import_raw.hpp: the raw rows of old tables become samples in batches, all files together in the order of their time.
+// import_raw.hpp: the raw rows of old tables become samples in batches, all files together in the order of their
+// time.
 //
-// A row's time is a whole second, and a control loop writes twenty in one. The n rows of a series in a second are put at
-// 0/n, 1/n and so on of it, in the order of their ids: so each counts for its share of the time that a state lasts. A row
-// whose time has a fraction keeps it.
+// A row's time is a whole second, and a control loop writes twenty in one. The n rows of a series in a second are put
+// at 0/n, 1/n and so on of it, in the order of their ids: so each counts for its share of the time that a state
+// lasts. A row whose time has a fraction keeps it.
 //
-// A batch ends where a new second begins, so that an import that was killed goes on as it would have. Its commit has the
-// time of its newest sample, if the database has none that is later: then rollups, windows and ages are those of samples
-// that were stored when they were new. Else they are late samples.
+// A batch ends where a new second begins, so that an import that was killed goes on as it would have. Its commit has
+// the time of its newest sample, if the database has none that is later: then rollups, windows and ages are those of
+// samples that were stored when they were new. Else they are late samples.
 #pragma once
 
 #include <cstdint>
@@ -68,18 +69,18 @@ class ImportRaw {
   std::uint32_t known_end_;  // series below it were there before
 
   Batch batch_;
-  std::vector<Place> places_;      // of each sample
+  std::vector<Place> places_;  // of each sample
   std::vector<Second> seconds_;
-  std::vector<std::uint32_t> last_second_;  // by series, in seconds_
+  std::vector<std::uint32_t> last_second_;                      // by series, in seconds_
   std::unordered_map<std::uint64_t, std::uint32_t> second_at_;  // by series and second, of this batch
-  std::int64_t newest_ns_ = 0;     // in the batch
+  std::int64_t newest_ns_ = 0;                                  // in the batch
   std::int64_t samples_ = 0;
   struct Checked {
     const ImportFile* file = nullptr;
     std::int64_t minute_s = 0;
     bool overlaps = false;
   };
-  std::vector<Checked> checked_;   // by series, the last one
+  std::vector<Checked> checked_;  // by series, the last one
 };
 
 }  // namespace ringdown

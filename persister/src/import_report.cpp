@@ -20,25 +20,30 @@ std::string csv_field(const std::string& text) {
 }
 
 nlohmann::ordered_json tally_json(const Tally& tally) {
-  return {{"rows", tally.rows()}, {"stored", tally.stored}, {"covered", tally.covered}, {"ambiguous", tally.ambiguous()}};
+  return {
+      {"rows", tally.rows()}, {"stored", tally.stored}, {"covered", tally.covered}, {"ambiguous", tally.ambiguous()}};
 }
 
 std::string file_text(const ImportAccount& account) {
   if (account.read() == 0) return account.file + ": nothing new\n";
-  auto text = fmt::format("{}\n{:<12} {:>12} {:>12} {:>12} {:>12} {:>12}\n", account.file, "granularity", "rows", "stored",
-                          "covered", "ambiguous", "run before");
+  auto text = fmt::format("{}\n{:<12} {:>12} {:>12} {:>12} {:>12} {:>12}\n", account.file, "granularity", "rows",
+                          "stored", "covered", "ambiguous", "run before");
   for (std::size_t g = 0; g < granularity_count; ++g)
-    text += fmt::format("{:<12} {:>12} {:>12} {:>12} {:>12} {:>12}\n", granularity_names[g], account.rows[g], account.run[g].stored,
-                        account.run[g].covered, account.run[g].ambiguous(), account.before[g].rows());
+    text += fmt::format("{:<12} {:>12} {:>12} {:>12} {:>12} {:>12}\n", granularity_names[g], account.rows[g],
+                        account.run[g].stored, account.run[g].covered, account.run[g].ambiguous(),
+                        account.before[g].rows());
   for (std::size_t d = 0; d < doubt_count; ++d) {
     std::int64_t count = 0;
     for (const auto& tally : account.run) count += tally.doubts[d];
     if (count == 0) continue;
-    text += fmt::format("ambiguous: {}: {} rows, ids {}{}\n", doubt_texts[d], count, fmt::join(account.shown[d], ", "),
-                        count > static_cast<std::int64_t>(account.shown[d].size()) ? " ..." : "");
+    text +=
+        fmt::format("ambiguous: {}: {} rows, ids {}{}\n", doubt_texts[d], count, fmt::join(account.shown[d], ", "),
+                    count > static_cast<std::int64_t>(account.shown[d].size()) ? " ..." : "");
   }
   if (!account.holds())
-    text += "FAILED: rows differ from stored + covered + ambiguous; the table changed, or a tool of ours is wrong\n";
+    text +=
+        "FAILED: rows is what an index counts, and differs from stored + covered + ambiguous, which were read; see "
+        "whether the old database is damaged (PRAGMA integrity_check)\n";
   return text;
 }
 
@@ -76,13 +81,16 @@ void DoubtList::add(const std::string& old_file, const std::vector<DoubtfulRow>&
 }
 
 void DoubtList::check() const {
-  if (!out_) throw ring::Error(ring::Failure::system, "write " + name_ + ": it failed; see to the folder, or choose another --list");
+  if (!out_)
+    throw ring::Error(ring::Failure::system,
+                      "write " + name_ + ": it failed; see to the folder, or choose another --list");
 }
 
 std::string import_text(const std::vector<ImportAccount>& accounts) {
   std::string text;
   for (const auto& account : accounts) text += file_text(account);
-  const bool holds = std::all_of(accounts.begin(), accounts.end(), [](const auto& account) { return account.holds(); });
+  const bool holds =
+      std::all_of(accounts.begin(), accounts.end(), [](const auto& account) { return account.holds(); });
   return text + (holds ? "All rows are stored, covered by finer ones, or listed as ambiguous.\n" : "");
 }
 
@@ -102,12 +110,14 @@ std::string import_json(const std::string& database, const std::vector<ImportAcc
     for (std::size_t d = 0; d < doubt_count; ++d) {
       std::int64_t count = 0;
       for (const auto& tally : account.run) count += tally.doubts[d];
-      if (count > 0) ambiguous[doubt_names[d]] = {{"meaning", doubt_texts[d]}, {"rows", count}, {"first_ids", account.shown[d]}};
+      if (count > 0)
+        ambiguous[doubt_names[d]] = {{"meaning", doubt_texts[d]}, {"rows", count}, {"first_ids", account.shown[d]}};
     }
     files.push_back({{"file", account.file}, {"granularities", granularities}, {"ambiguous", ambiguous}});
   }
-  return nlohmann::ordered_json{{"db", database}, {"holds", holds}, {"rows", rows}, {"seconds", seconds}, {"files", files}}.dump(
-             2, ' ', false, nlohmann::json::error_handler_t::replace) +
+  return nlohmann::ordered_json{
+             {"db", database}, {"holds", holds}, {"rows", rows}, {"seconds", seconds}, {"files", files}}
+             .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
          "\n";
 }
 

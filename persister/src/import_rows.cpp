@@ -10,7 +10,7 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::size_t rows_max = 50'000;  // of a commit
 constexpr int checkpoint_pages = 4000;
 constexpr std::int64_t never_s = -9'223'372'036;  // progress.expired at first
-constexpr ring::Kind plain{};             // of rows without detail
+constexpr ring::Kind plain{};                     // of rows without detail
 
 /// Where a row's value is in its bucket, ns before the end: so no row that is made of imported ones looks like one.
 std::int64_t before_end_ns(Granularity granularity) { return granularity; }
@@ -66,6 +66,8 @@ void ImportRows::commit(ImportFile& file, std::int64_t through_id) {
     return std::tie(a.bucket_s, a.series, a.id) < std::tie(b.bucket_s, b.series, b.id);
   });
   Transaction transaction(database_);
+  frontier_5m_s_ = read_progress(database_, "tier_5m").frontier_s;
+  frontier_1h_s_ = read_progress(database_, "tier_1h").frontier_s;
   for (const auto& row : pending_)
     if (store(file, row)) note_stored(row);
   make_wider();
@@ -97,17 +99,15 @@ void ImportRows::note_stored(const Pending& row) {
   end_s_ = std::max(end_s_, end_s);
   auto& from_s = raw_from_s_[row.series];
   from_s = std::max(from_s, end_s);
-  if (granularity_ == old_1m) fives_.insert({bucket_start(row.bucket_s, 300), row.series});
-  if (granularity_ != old_1h) hours_.insert({bucket_start(row.bucket_s, 3600), row.series});
+  const auto five_s = bucket_start(row.bucket_s, 300), hour_s = bucket_start(row.bucket_s, 3600);
+  if (granularity_ == old_1m && five_s < frontier_5m_s_) fives_.insert({five_s, row.series});
+  if (granularity_ != old_1h && hour_s < frontier_1h_s_) hours_.insert({hour_s, row.series});
 }
 
 /// Of buckets that were made already. The others are made later, by the jobs that make all of them.
 void ImportRows::make_wider() {
-  const auto five_s = read_progress(database_, "tier_5m").frontier_s, hour_s = read_progress(database_, "tier_1h").frontier_s;
-  for (const auto& [bucket_s, series] : fives_)
-    if (bucket_s < five_s) to_5m_.make(bucket_s, series);
-  for (const auto& [bucket_s, series] : hours_)
-    if (bucket_s < hour_s) to_1h_.make(bucket_s, series);
+  for (const auto& [bucket_s, series] : fives_) to_5m_.make(bucket_s, series);
+  for (const auto& [bucket_s, series] : hours_) to_1h_.make(bucket_s, series);
   fives_.clear();
   hours_.clear();
 }
@@ -121,8 +121,9 @@ void ImportRows::move_progress() {
         .run();
   raw_from_s_.clear();
   if (end_s_ == 0) return;
-  auto& moved = database_.prepared("UPDATE progress SET frontier = max(frontier, ?1), next_frontier = max(next_frontier, ?1), "
-                                   "expired = max(expired, ?2) WHERE job = ?3");
+  auto& moved = database_.prepared(
+      "UPDATE progress SET frontier = max(frontier, ?1), next_frontier = max(next_frontier, ?1), "
+      "expired = max(expired, ?2) WHERE job = ?3");
   for (const auto granularity : {old_1m, old_5m, old_1h}) {
     if (granularity > granularity_) break;
     const auto job = std::string("tier_") + granularity_names[granularity];
@@ -132,9 +133,11 @@ void ImportRows::move_progress() {
 }
 
 void ImportRows::write_cursor(const CursorRow& row) {
-  database_.prepared("INSERT INTO cursors (ring, lane, next_seq, stored, lost, duplicates, ledger) VALUES (?, ?, ?, ?, 0, 0, ?) "
-                     "ON CONFLICT (ring, lane) DO UPDATE SET next_seq = excluded.next_seq, stored = excluded.stored, "
-                     "ledger = excluded.ledger")
+  database_
+      .prepared(
+          "INSERT INTO cursors (ring, lane, next_seq, stored, lost, duplicates, ledger) VALUES (?, ?, ?, ?, 0, 0, ?) "
+          "ON CONFLICT (ring, lane) DO UPDATE SET next_seq = excluded.next_seq, stored = excluded.stored, "
+          "ledger = excluded.ledger")
       .bind(1, row.ring)
       .bind(2, std::int64_t{row.lane})
       .bind(3, static_cast<std::int64_t>(row.next_seq))

@@ -1,9 +1,9 @@
 // import_rows.hpp: rows of an old table that were averaged to 1m, 5m or 1h become rows of that tier.
 //
-// Such a row tells one number, and it says nothing of how many samples that came from. So it is stored as one sample with
-// that value, at the end of its bucket: count 1, and sum, min, max, first and last the value. How a counter grew and how
-// long a state lasted is not known, and NULL. A row is stored when the tier has none of that bucket and series; one that
-// was made of finer rows is better, and covers it.
+// Such a row tells one number, and it says nothing of how many samples that came from. So it is stored as one sample
+// with that value, at the end of its bucket: count 1, and sum, min, max, first and last the value. How a counter grew
+// and how long a state lasted is not known, and NULL. A row is stored when the tier has none of that bucket and
+// series; one that was made of finer rows is better, and covers it.
 //
 // What the tier below has of that time is gone, or never was: `expired` says so, and for raw samples the series'
 // raw_from_ns. The frontiers move to where the rows end.
@@ -30,7 +30,8 @@ class ImportRows {
  public:
   /// @param granularity  old_1m, old_5m or old_1h, in this order, each when the tier is made of what is below it
   /// @param committing   called before each commit
-  ImportRows(Store& store, OldSeries& series, Granularity granularity, bool tier_is_on, std::function<void()> committing);
+  ImportRows(Store& store, OldSeries& series, Granularity granularity, bool tier_is_on,
+             std::function<void()> committing);
 
   void run(ImportFile& file, std::int64_t now_s);
 
@@ -62,9 +63,10 @@ class ImportRows {
   ImportCover cover_;
   Widen to_5m_, to_1h_;
   std::vector<Pending> pending_;
-  std::map<std::uint32_t, std::int64_t> raw_from_s_;                 // by series, of the rows that are stored
+  std::map<std::uint32_t, std::int64_t> raw_from_s_;                // by series, of the rows that are stored
   std::set<std::pair<std::int64_t, std::uint32_t>> fives_, hours_;  // made before, and to be made again
-  std::int64_t end_s_ = 0;                                           // of the latest bucket that is stored
+  std::int64_t frontier_5m_s_ = 0, frontier_1h_s_ = 0;
+  std::int64_t end_s_ = 0;                                          // of the latest bucket that is stored
 };
 
 }  // namespace ringdown

@@ -16,12 +16,24 @@ inline constexpr std::array<std::int64_t, granularity_count> granularity_s{1, 60
 
 /// Why a row is ambiguous. It is not stored, but listed and counted. The names are in databases: see doubt_names.
 enum class Doubt : std::uint32_t {
-  granularity, time, early, future, value, name, labels, series_limit, overlap, bucket, open_bucket, tier_off, duplicate
+  granularity,
+  time,
+  early,
+  future,
+  value,
+  name,
+  labels,
+  series_limit,
+  overlap,
+  bucket,
+  open_bucket,
+  tier_off,
+  duplicate
 };
 inline constexpr std::size_t doubt_count = 13;
 inline constexpr std::array<const char*, doubt_count> doubt_names{
-    "granularity", "time", "early", "future", "value", "name", "labels", "series_limit", "overlap", "bucket",
-    "open_bucket", "tier_off", "duplicate"};
+    "granularity",  "time",    "early",  "future",      "value",    "name",     "labels",
+    "series_limit", "overlap", "bucket", "open_bucket", "tier_off", "duplicate"};
 inline constexpr std::array<const char*, doubt_count> doubt_texts{
     "granularity is not raw, 1m, 5m or 1h",
     "timestamp is no number of seconds",
@@ -39,7 +51,7 @@ inline constexpr std::array<const char*, doubt_count> doubt_texts{
 
 struct Tally {
   std::int64_t stored = 0;
-  std::int64_t covered = 0;  // by rows of the same series and time that were made of finer ones
+  std::int64_t covered = 0;  // by rows of the same series and time: made of finer ones, or wider and all that is left
   std::array<std::int64_t, doubt_count> doubts{};
 
   std::int64_t ambiguous() const noexcept { return std::accumulate(doubts.begin(), doubts.end(), std::int64_t{0}); }

@@ -80,7 +80,8 @@ OldSeries::OldSeries(const std::vector<SeriesRow>& known, std::vector<KindRule> 
   }
 }
 
-OldSeries::Found OldSeries::find(std::string_view wan, std::string_view metric, std::optional<std::string_view> labels) {
+OldSeries::Found OldSeries::find(std::string_view wan, std::string_view metric,
+                                 std::optional<std::string_view> labels) {
   key_.assign(metric).append(1, '\0').append(wan).append(1, '\0');
   if (labels) key_.append(1, '\0').append(*labels);
   if (const auto known = rows_.find(std::string_view(key_)); known != rows_.end()) return known->second;
@@ -90,11 +91,13 @@ OldSeries::Found OldSeries::find(std::string_view wan, std::string_view metric, 
   return found;
 }
 
-OldSeries::Found OldSeries::make(std::string_view wan, std::string_view metric, std::optional<std::string_view> labels) {
+OldSeries::Found OldSeries::make(std::string_view wan, std::string_view metric,
+                                 std::optional<std::string_view> labels) {
   if (!is_metric_name(metric)) return {0, Doubt::name};
   auto parsed = labels ? parse_labels(*labels) : ring::Labels{};
   if (!parsed) return {0, Doubt::labels};
-  const auto told = std::find_if(parsed->begin(), parsed->end(), [](const auto& label) { return label.first == "wan"; });
+  const auto told =
+      std::find_if(parsed->begin(), parsed->end(), [](const auto& label) { return label.first == "wan"; });
   if (told != parsed->end() && told->second != wan) return {0, Doubt::labels};
   if (told == parsed->end() && !wan.empty()) parsed->emplace_back("wan", wan);
   ring::Definition definition;

@@ -39,8 +39,9 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view text) {
 
 OldTable::OldTable(const std::string& file) : path_(canonical(file)), database_(path_, Database::Access::read_only) {
   if (application_of(path_) == schema::application_id)
-    throw ring::Error(ring::Failure::bad_argument, "import " + path_ + ": it is a database of ring-persister already; expected "
-                                                   "one with a table metrics in the old shape");
+    throw ring::Error(ring::Failure::bad_argument, "import " + path_ +
+                                                       ": it is a database of ring-persister already; expected "
+                                                       "one with a table metrics in the old shape");
   snapshot_.emplace(database_);
   check_shape();
   last_id_ = database_.query_integer("SELECT max(rowid) FROM metrics");
@@ -58,15 +59,17 @@ void OldTable::check_shape() {
   for (const auto* name : {"timestamp", "wan_name", "metric_name", "value"})
     if (!columns.contains(name)) missing += std::string(missing.empty() ? "" : ", ") + name;
   if (!is_table || !missing.empty())
-    throw ring::Error(ring::Failure::bad_argument,
-                      fmt::format("import {}: {}; expected a table metrics with timestamp, wan_name, metric_name and value", path_,
-                                  is_table ? "its table metrics lacks " + missing : "there is no table metrics"));
+    throw ring::Error(
+        ring::Failure::bad_argument,
+        fmt::format("import {}: {}; expected a table metrics with timestamp, wan_name, metric_name and value", path_,
+                    is_table ? "its table metrics lacks " + missing : "there is no table metrics"));
   granularity_ = columns.contains("granularity") ? "granularity" : "'raw'";
   columns_ = std::string("rowid, timestamp, wan_name, metric_name, value, ") +
              (columns.contains("labels") ? "labels, " : "NULL, ") + granularity_;
   // Without it each granularity costs a scan of the whole table.
-  Statement index(database_, "SELECT i.name FROM pragma_index_list('metrics') AS i, pragma_index_info(i.name) AS c "
-                             "WHERE c.seqno = 0 AND c.name = 'granularity' AND i.partial = 0 LIMIT 1");
+  Statement index(database_,
+                  "SELECT i.name FROM pragma_index_list('metrics') AS i, pragma_index_info(i.name) AS c "
+                  "WHERE c.seqno = 0 AND c.name = 'granularity' AND i.partial = 0 LIMIT 1");
   if (!index.step()) return;
   index_ = " INDEXED BY \"";
   for (const char c : index.text(0)) index_.append(c == '"' ? 2 : 1, c);
@@ -74,12 +77,14 @@ void OldTable::check_shape() {
 }
 
 OldTable::Counts OldTable::count(const Limits& after, const Limits& older_than_s) {
-  Statement each(database_,
-                 fmt::format("SELECT g, count(*), total(typeof(timestamp) IN ('integer', 'real') AND timestamp < CASE g WHEN '1m' "
-                             "THEN ?6 WHEN '5m' THEN ?7 WHEN '1h' THEN ?8 ELSE ?5 END) FROM (SELECT rowid AS id, timestamp, {} AS g "
-                             "FROM metrics) WHERE id <= ?9 AND id > CASE g WHEN '1m' THEN ?2 WHEN '5m' THEN ?3 WHEN '1h' THEN ?4 "
-                             "ELSE ?1 END GROUP BY g",
-                             granularity_));
+  Statement each(
+      database_,
+      fmt::format(
+          "SELECT g, count(*), total(typeof(timestamp) IN ('integer', 'real') AND timestamp < CASE g WHEN '1m' "
+          "THEN ?6 WHEN '5m' THEN ?7 WHEN '1h' THEN ?8 ELSE ?5 END) FROM (SELECT rowid AS id, timestamp, {} AS g "
+          "FROM metrics) WHERE id <= ?9 AND id > CASE g WHEN '1m' THEN ?2 WHEN '5m' THEN ?3 WHEN '1h' THEN ?4 "
+          "ELSE ?1 END GROUP BY g",
+          granularity_));
   for (int i = 0; i < static_cast<int>(granularity_count); ++i) {
     each.bind(1 + i, after[static_cast<std::size_t>(i)]);
     each.bind(5 + i, older_than_s[static_cast<std::size_t>(i)]);
@@ -89,7 +94,8 @@ OldTable::Counts OldTable::count(const Limits& after, const Limits& older_than_s
   while (each.step()) {
     const auto name = each.type(0) == Type::text ? each.text_view(0) : "";
     const auto known = std::find(granularity_names.begin(), granularity_names.end(), name);
-    const auto at = known == granularity_names.end() ? 0 : static_cast<std::size_t>(known - granularity_names.begin());
+    const auto at =
+        known == granularity_names.end() ? 0 : static_cast<std::size_t>(known - granularity_names.begin());
     out.rows[at] += each.integer(1);
     out.older[at] += each.integer(2);
   }
@@ -100,11 +106,14 @@ void OldTable::read(Granularity granularity, std::int64_t after, std::int64_t no
   now_s_ = now_s;
   is_raw_ = granularity == old_raw;
   if (is_raw_)
-    rows_.emplace(database_, fmt::format("SELECT {} FROM metrics WHERE rowid > ? AND rowid <= ? AND ({} IN {}) IS NOT TRUE "
-                                         "ORDER BY rowid", columns_, granularity_, rolled_up));
+    rows_.emplace(database_,
+                  fmt::format("SELECT {} FROM metrics WHERE rowid > ? AND rowid <= ? AND ({} IN {}) IS NOT TRUE "
+                              "ORDER BY rowid",
+                              columns_, granularity_, rolled_up));
   else
-    rows_.emplace(database_, fmt::format("SELECT {} FROM metrics{} WHERE rowid > ? AND rowid <= ? AND {} = '{}' ORDER BY rowid",
-                                         columns_, index_, granularity_, granularity_names[granularity]));
+    rows_.emplace(database_,
+                  fmt::format("SELECT {} FROM metrics{} WHERE rowid > ? AND rowid <= ? AND {} = '{}' ORDER BY rowid",
+                              columns_, index_, granularity_, granularity_names[granularity]));
   rows_->bind(1, after).bind(2, last_id_);
 }
 
@@ -159,8 +168,9 @@ std::optional<std::int64_t> OldTable::read_time_ns(Row& row) const {
 }
 
 OldTable::Anchor OldTable::anchor(std::int64_t id) {
-  Statement row(database_, "SELECT rowid, timestamp, wan_name, metric_name, value FROM metrics WHERE rowid <= ? ORDER BY rowid "
-                           "DESC LIMIT 1");
+  Statement row(database_,
+                "SELECT rowid, timestamp, wan_name, metric_name, value FROM metrics WHERE rowid <= ? ORDER BY rowid "
+                "DESC LIMIT 1");
   row.bind(1, id);
   if (!row.step()) return {0, 0};
   const auto found = row.integer(0);

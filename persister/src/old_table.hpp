@@ -1,5 +1,5 @@
-// old_table.hpp: a database in the old shape, one state of it: the table `metrics`, a row a value, with the granularity
-// to which it was averaged. It is somebody else's: nothing in it is believed, and it is only read.
+// old_table.hpp: a database in the old shape, one state of it: the table `metrics`, a row a value, with the
+// granularity to which it was averaged. It is somebody else's: nothing in it is believed, and it is only read.
 #pragma once
 
 #include <array>
@@ -23,8 +23,8 @@ class OldTable {
   /// The highest id that there has ever been, as far as the table tells.
   std::int64_t last_id() const noexcept { return last_id_; }
 
-  /// How many rows there are behind an id, by granularity, and how many of them are older. Unknown granularities count
-  /// as raw.
+  /// How many rows there are behind an id, by granularity, and how many of them are older. Unknown granularities
+  /// count as raw.
   struct Counts {
     std::array<std::int64_t, granularity_count> rows{}, older{};
   };
@@ -37,7 +37,7 @@ class OldTable {
     std::int64_t time_ns = 0;
     bool is_whole_second = true;
     double value = 0;
-    std::string_view wan = {}, metric = {};                // valid until the next row is read
+    std::string_view wan = {}, metric = {};       // valid until the next row is read
     std::optional<std::string_view> labels = {};  // nothing when NULL
     std::optional<Doubt> doubt = {};
   };

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <ctime>
-#include <optional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +31,9 @@ class OldDatabase {
       : path_(path), database_((remove(path), path), ringdown::Database::Access::read_write_create) {
     database_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
     database_.execute(sql);
-    insert_.emplace(database_, "INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) "
-                               "VALUES (?, ?, ?, ?, nullif(?, ''), ?)");
+    insert_.emplace(database_,
+                    "INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) "
+                    "VALUES (?, ?, ?, ?, nullif(?, ''), ?)");
     database_.execute("BEGIN");
   }
 

@@ -1,8 +1,8 @@
 // ring-persister import, from the outside.
-#include <catch2/catch.hpp>
 #include <signal.h>
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <fstream>
 
 #include "old_database.hpp"
@@ -34,7 +34,8 @@ struct Fixture {
     ring::Producer producer(ring, {.geometry = {.lanes = 1, .lane_records = 1024, .arena_bytes = 4096}});
     const auto series = producer.gauge("m", {.labels = {{"wan", "a"}}});
     for (const auto value : values) REQUIRE(producer.push(series, value));
-    const auto run = support::run({RING_PERSISTER_PATH, "--ring", ring, "--db", database, "--until-idle", "--own-metrics-s", "0"});
+    const auto run =
+        support::run({RING_PERSISTER_PATH, "--ring", ring, "--db", database, "--until-idle", "--own-metrics-s", "0"});
     INFO(run.output);
     REQUIRE(run.status == 0);
     ring::Segment::remove(ring);
@@ -52,7 +53,8 @@ void insert_loop(OldDatabase& old, std::int64_t from_s, std::int64_t to_s, const
 
 }  // namespace
 
-TEST_CASE("import stores every raw row as a sample, in order and spread over its second, and rolls them up", "[import]") {
+TEST_CASE("import stores every raw row as a sample, in order and spread over its second, and rolls them up",
+          "[import]") {
   Fixture f;
   OldDatabase old(f.old);
   const auto from_s = f.minute_s - 300;
@@ -79,7 +81,8 @@ TEST_CASE("import stores every raw row as a sample, in order and spread over its
       const auto i = nth[sample.series]++;
       if (sample.series <= 3) REQUIRE(sample.time_ns == from_s * 1'000'000'000 + i * 50'000'000);
     }
-  CHECK(f.query("SELECT count(*) FROM series WHERE name = 'rate_mbps' AND labels = '{\"direction\":\"download\",\"wan\":\"a\"}' "
+  CHECK(f.query("SELECT count(*) FROM series WHERE name = 'rate_mbps' AND labels = "
+                "'{\"direction\":\"download\",\"wan\":\"a\"}' "
                 "AND kind = 'gauge'") == 1);
   CHECK(f.query("SELECT sum(count) FROM tier_1m") == 12001);
   CHECK(f.query("SELECT sum(count) FROM tier_1h") == 12001);
@@ -87,16 +90,17 @@ TEST_CASE("import stores every raw row as a sample, in order and spread over its
   CHECK(f.query("SELECT count(*) FROM tier_1s WHERE count = 20") == 600);
 }
 
-TEST_CASE("rows at 1m, 5m and 1h become rows of their tier with the same value unless finer rows cover them", "[import]") {
+TEST_CASE("rows at 1m, 5m and 1h become rows of their tier with the same value unless finer rows cover them",
+          "[import]") {
   Fixture f;
   OldDatabase old(f.old);
   const auto hour_s = f.now_s / 3600 * 3600 - 7200;
   old.insert(hour_s - 3600, "a", "m", 1.25, "1h").insert(hour_s - 3600, "a", "other", 3, "1h");
-  old.insert(hour_s - 3300, "a", "m", 2.5, "5m");          // finer than the first
+  old.insert(hour_s - 3300, "a", "m", 2.5, "5m");  // finer than the first
   old.insert(hour_s, "a", "m", 4, "5m").insert(hour_s + 300, "a", "m", 5, "5m");
   old.insert(hour_s + 360, "a", "m", 6, "1m").insert(hour_s + 420, "a", "m", 9, "1m");  // finer than that of 300
-  old.insert(hour_s + 425, "a", "m", 8);                   // and than that of 420
-  old.insert(hour_s + 420, "b", "m", 10, "1m");            // another series
+  old.insert(hour_s + 425, "a", "m", 8);                                                // and than that of 420
+  old.insert(hour_s + 420, "b", "m", 10, "1m");                                         // another series
   const auto imported = support::import({old.commit(), "--db", f.database});
   INFO(imported.output);
   REQUIRE(imported.status == 0);
@@ -109,13 +113,18 @@ TEST_CASE("rows at 1m, 5m and 1h become rows of their tier with the same value u
   CHECK(imported.of("1h", "covered") == 1);
   f.check_verified();
   const auto rows = [&](const std::string& granularity) {
-    return support::rows(f.database, "SELECT timestamp - " + std::to_string(hour_s) + ", wan_name, metric_name, value FROM metrics "
-                                     "WHERE granularity = '" + granularity + "' ORDER BY 1, 2, 3", 4);
+    return support::rows(f.database,
+                         "SELECT timestamp - " + std::to_string(hour_s) +
+                             ", wan_name, metric_name, value FROM metrics "
+                             "WHERE granularity = '" +
+                             granularity + "' ORDER BY 1, 2, 3",
+                         4);
   };
   CHECK(rows("1m") == std::vector<std::string>{"360|a|m|6.0", "420|a|m|8.0", "420|b|m|10.0"});
   CHECK(rows("5m") == std::vector<std::string>{"-3300|a|m|2.5", "0|a|m|4.0", "300|a|m|7.0", "300|b|m|10.0"});
   CHECK(rows("1h") == std::vector<std::string>{"-3600|a|m|2.5", "-3600|a|other|3.0", "0|a|m|6.0", "0|b|m|10.0"});
-  CHECK(f.query("SELECT count(*) FROM tier_1m WHERE count = 1 AND sum = 6 AND min = 6 AND max = 6 AND first = 6 AND last = 6 AND "
+  CHECK(f.query("SELECT count(*) FROM tier_1m WHERE count = 1 AND sum = 6 AND min = 6 AND max = 6 AND first = 6 AND "
+                "last = 6 AND "
                 "increase IS NULL AND states IS NULL AND sketch IS NULL") == 1);
 }
 
@@ -124,20 +133,31 @@ TEST_CASE("each kind of ambiguous row is listed with its id, counted and not sto
   OldDatabase old(f.old, OldDatabase::loose_schema);
   const auto t = std::to_string(f.minute_s - 600), hour = std::to_string(f.now_s / 3600 * 3600);
   const std::vector<std::pair<std::string, std::string>> wrong{
-      {t + ", 'a', 'm', 1, NULL, '2m'", "granularity"},  {t + ", 'a', 'm', 1, NULL, NULL", "granularity"},
+      {t + ", 'a', 'm', 1, NULL, '2m'", "granularity"},
+      {t + ", 'a', 'm', 1, NULL, NULL", "granularity"},
       {t + ", 'a', 'm', 1, NULL, x'726177'", "granularity"},
-      {"'yesterday', 'a', 'm', 1, NULL, 'raw'", "time"}, {"NULL, 'a', 'm', 1, NULL, 'raw'", "time"},
-      {"-5, 'a', 'm', 1, NULL, 'raw'", "early"},         {"86400, 'a', 'm', 1, NULL, '1m'", "early"},
-      {t + "000, 'a', 'm', 1, NULL, 'raw'", "future"},   {"1e300, 'a', 'm', 1, NULL, 'raw'", "time"},
-      {t + ", 'a', 'm', NULL, NULL, 'raw'", "value"},    {t + ", 'a', 'm', 'high', NULL, 'raw'", "value"},
-      {t + ", 'a', 'm', 9e999, NULL, '5m'", "value"},    {t + ", 'a', 'm', x'00', NULL, '1h'", "value"},
-      {t + ", NULL, 'm', 1, NULL, 'raw'", "name"},       {t + ", 'a', NULL, 1, NULL, 'raw'", "name"},
+      {"'yesterday', 'a', 'm', 1, NULL, 'raw'", "time"},
+      {"NULL, 'a', 'm', 1, NULL, 'raw'", "time"},
+      {"-5, 'a', 'm', 1, NULL, 'raw'", "early"},
+      {"86400, 'a', 'm', 1, NULL, '1m'", "early"},
+      {t + "000, 'a', 'm', 1, NULL, 'raw'", "future"},
+      {"1e300, 'a', 'm', 1, NULL, 'raw'", "time"},
+      {t + ", 'a', 'm', NULL, NULL, 'raw'", "value"},
+      {t + ", 'a', 'm', 'high', NULL, 'raw'", "value"},
+      {t + ", 'a', 'm', 9e999, NULL, '5m'", "value"},
+      {t + ", 'a', 'm', x'00', NULL, '1h'", "value"},
+      {t + ", NULL, 'm', 1, NULL, 'raw'", "name"},
+      {t + ", 'a', NULL, 1, NULL, 'raw'", "name"},
       {t + ", 'a', 'round trip', 1, NULL, 'raw'", "name"},
-      {t + ", 'a', 'm', 1, 'x', 'raw'", "labels"},       {t + ", 'a', 'm', 1, '[1]', 'raw'", "labels"},
-      {t + ", 'a', 'm', 1, '{\"k\":{}}', 'raw'", "labels"}, {t + ", 'a', 'm', 1, '{\"k\":null}', 'raw'", "labels"},
-      {t + ", 'a', 'm', 1, '{\"wan\":\"b\"}', 'raw'", "labels"}, {t + ", 'a', 'm', 1, 7, 'raw'", "labels"},
+      {t + ", 'a', 'm', 1, 'x', 'raw'", "labels"},
+      {t + ", 'a', 'm', 1, '[1]', 'raw'", "labels"},
+      {t + ", 'a', 'm', 1, '{\"k\":{}}', 'raw'", "labels"},
+      {t + ", 'a', 'm', 1, '{\"k\":null}', 'raw'", "labels"},
+      {t + ", 'a', 'm', 1, '{\"wan\":\"b\"}', 'raw'", "labels"},
+      {t + ", 'a', 'm', 1, 7, 'raw'", "labels"},
       {t + ", 'a', 'm', 1, '{\"a-b\":\"c\"}', 'raw'", "labels"},
-      {t + " + 1, 'a', 'm', 1, NULL, '1m'", "bucket"},   {t + ".5, 'a', 'm', 1, NULL, '1m'", "bucket"},
+      {t + " + 1, 'a', 'm', 1, NULL, '1m'", "bucket"},
+      {t + ".5, 'a', 'm', 1, NULL, '1m'", "bucket"},
       {hour + ", 'a', 'm', 1, NULL, '1h'", "open_bucket"},
       {t + ", 'z', 'm', 2, NULL, '1m'", "duplicate"}};
   old.execute("INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) VALUES (" + t +
@@ -145,14 +165,16 @@ TEST_CASE("each kind of ambiguous row is listed with its id, counted and not sto
   std::map<std::string, std::vector<std::int64_t>> expected;
   std::int64_t id = 1;
   for (const auto& [row, reason] : wrong) {
-    old.execute("INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) VALUES (" + row + ")");
+    old.execute("INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) VALUES (" + row +
+                ")");
     expected[reason].push_back(++id);
   }
   const std::vector<std::string> right{t + ", '', 'm', 1, '{}', 'raw'", t + ".25, 'a', 'm', 1, NULL, 'raw'",
                                        t + ", 'a', 'm', 2, '{\"n\":1.5,\"b\":true,\"t\":\"x\"}', 'raw'",
                                        t + ", 'a', 'm', 3, '{\"wan\":\"a\"}', 'raw'"};
   for (const auto& row : right)
-    old.execute("INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) VALUES (" + row + ")");
+    old.execute("INSERT INTO metrics (timestamp, wan_name, metric_name, value, labels, granularity) VALUES (" + row +
+                ")");
   const auto csv = (f.folder / "list.csv").string();
   const auto imported = support::import({old.commit(), "--db", f.database, "--list", csv});
   INFO(imported.output);
@@ -177,7 +199,10 @@ TEST_CASE("each kind of ambiguous row is listed with its id, counted and not sto
   for (const char c : list) lines += c == '\n';
   CHECK(lines == wrong.size() + 1);
   f.check_verified();
-  CHECK(f.query("SELECT count(*) FROM series WHERE labels = '{\"b\":\"true\",\"n\":\"1.5\",\"t\":\"x\",\"wan\":\"a\"}'") == 1);
+  CHECK(
+      f.query(
+          "SELECT count(*) FROM series WHERE labels = '{\"b\":\"true\",\"n\":\"1.5\",\"t\":\"x\",\"wan\":\"a\"}'") ==
+      1);
   CHECK(f.query("SELECT count(*) FROM series WHERE labels = '{}'") == 1);
 }
 
@@ -187,7 +212,8 @@ TEST_CASE("a limit of series and a tier that is off leave rows ambiguous", "[imp
   const auto hour_s = f.now_s / 3600 * 3600 - 3600;
   old.insert(f.minute_s - 60, "a", "m", 1).insert(f.minute_s - 60, "b", "m", 1).insert(hour_s, "a", "m", 2, "1h");
   std::ofstream(f.folder / "off.toml") << "[tiers]\n\"1h\" = \"off\"\n";
-  const auto imported = support::import({old.commit(), "--db", f.database, "--series-max", "1", "--config", f.folder / "off.toml"});
+  const auto imported =
+      support::import({old.commit(), "--db", f.database, "--series-max", "1", "--config", f.folder / "off.toml"});
   INFO(imported.output);
   REQUIRE(imported.status == 0);
   CHECK(imported.json.at("files").at(0).at("ambiguous").at("series_limit").at("first_ids") == nlohmann::json{2});
@@ -234,9 +260,10 @@ TEST_CASE("files imported together and one after the other give the same rollups
   REQUIRE(support::import({f.folder / "b.db", "--db", apart}).status == 0);
   REQUIRE(support::import({f.folder / "a.db", "--db", apart}).status == 0);
   for (const auto* tier : {"tier_1s", "tier_1m", "tier_5m", "tier_1h"}) {
-    const auto sql = std::string("SELECT bucket, name, labels, count, sum, min, max, first, last, first_at, last_at") +
-                     (tier == std::string("tier_1s") ? "" : ", increase") + " FROM " + tier +
-                     " JOIN series ON id = series ORDER BY 1, 2, 3";
+    const auto sql =
+        std::string("SELECT bucket, name, labels, count, sum, min, max, first, last, first_at, last_at") +
+        (tier == std::string("tier_1s") ? "" : ", increase") + " FROM " + tier +
+        " JOIN series ON id = series ORDER BY 1, 2, 3";
     const auto together = support::rows(f.database, sql, tier == std::string("tier_1s") ? 11 : 12);
     CHECK(together.size() > 3);
     CHECK(together == support::rows(apart, sql, tier == std::string("tier_1s") ? 11 : 12));
@@ -246,8 +273,31 @@ TEST_CASE("files imported together and one after the other give the same rollups
   f.check_verified();
 }
 
-TEST_CASE("into a database in use: what it has of a minute is not stored twice, the rest is, and the persister goes on",
-          "[import]") {
+TEST_CASE("finer rows that come after a wider one was imported do not take its place", "[import]") {
+  Fixture f;
+  OldDatabase first(f.old), second(f.folder / "second.db");
+  const auto hour_s = f.now_s / 3600 * 3600 - 7200;
+  first.insert(hour_s, "a", "m", 1, "1h").insert(hour_s - 3600, "a", "m", 2, "5m");
+  second.insert(hour_s, "a", "m", 3, "5m").insert(hour_s + 60, "a", "m", 4, "1m").insert(hour_s + 61, "a", "m", 5);
+  second.insert(hour_s - 3600, "a", "m", 6, "1m")
+      .insert(hour_s - 3300, "a", "m", 7, "1m")
+      .insert(hour_s, "b", "m", 8, "5m");
+  REQUIRE(support::import({first.commit(), "--db", f.database}).status == 0);
+  const auto imported = support::import({second.commit(), "--db", f.database});
+  INFO(imported.output);
+  REQUIRE(imported.status == 0);
+  CHECK(imported.json.at("files").at(0).at("ambiguous").at("overlap").at("first_ids") == nlohmann::json{3});
+  CHECK(imported.of("5m", "covered") == 1);
+  CHECK(imported.of("5m", "stored") == 1);
+  CHECK(imported.of("1m", "covered") == 3);  // by the two hours
+  CHECK(imported.of("1m", "stored") == 0);
+  CHECK(f.query("SELECT sum(sum) FROM tier_1h") == 1 + 2 + 8);
+  f.check_verified();
+}
+
+TEST_CASE(
+    "into a database in use: what it has of a minute is not stored twice, the rest is, and the persister goes on",
+    "[import]") {
   Fixture f;
   f.persist({1, 2, 3});
   const auto live_s = f.query("SELECT max(bucket) FROM tier_1m");
@@ -264,11 +314,14 @@ TEST_CASE("into a database in use: what it has of a minute is not stored twice, 
   CHECK(f.query("SELECT sum(count) FROM tier_1m JOIN series ON id = series WHERE labels = '{\"wan\":\"a\"}'") == 14);
   f.check_verified();
   f.persist({4, 5});
-  CHECK(f.query("SELECT sum(count) FROM tier_1h JOIN series ON id = series WHERE labels = '{\"wan\":\"a\"}' AND name = 'm'") == 16);
+  CHECK(f.query("SELECT sum(count) FROM tier_1h JOIN series ON id = series WHERE labels = '{\"wan\":\"a\"}' AND name "
+                "= 'm'") == 16);
   f.check_verified();
 }
 
-TEST_CASE("what is older than its age is told before, and deleted by the next persister when it is in the wider tiers", "[import]") {
+TEST_CASE(
+    "what is older than its age is told before, and deleted by the next persister when it is in the wider tiers",
+    "[import]") {
   Fixture f;
   OldDatabase old(f.old);
   const auto past_s = f.now_s / 3600 * 3600 - 40 * 86400;
@@ -292,24 +345,30 @@ TEST_CASE("kinds of new series are those of --kind, and counters by their name",
   Fixture f;
   OldDatabase old(f.old);
   for (int i = 0; i < 60; ++i)
-    old.insert(f.minute_s - 120 + i, "a", "wan_state", i < 40 ? 1 : 2).insert(f.minute_s - 120 + i, "a", "zone", 3)
-        .insert(f.minute_s - 120 + i, "a", "sent_bytes", i).insert(f.minute_s - 120 + i, "a", "drops_total", i)
+    old.insert(f.minute_s - 120 + i, "a", "wan_state", i < 40 ? 1 : 2)
+        .insert(f.minute_s - 120 + i, "a", "zone", 3)
+        .insert(f.minute_s - 120 + i, "a", "sent_bytes", i)
+        .insert(f.minute_s - 120 + i, "a", "drops_total", i)
         .insert(f.minute_s - 120 + i, "a", "rtt_ms", i);
-  const auto imported = support::import({old.commit(), "--db", f.database, "--kind", "wan_*=state:green,yellow,red", "--kind",
-                                         "zone=state", "--kind", "*_bytes=counter"});
+  const auto imported = support::import({old.commit(), "--db", f.database, "--kind", "wan_*=state:green,yellow,red",
+                                         "--kind", "zone=state", "--kind", "*_bytes=counter"});
   INFO(imported.output);
   REQUIRE(imported.status == 0);
   CHECK(support::rows(f.database, "SELECT name, kind FROM series ORDER BY name", 2) ==
-        std::vector<std::string>{"drops_total|counter", "rtt_ms|gauge", "sent_bytes|counter", "wan_state|state", "zone|state"});
+        std::vector<std::string>{"drops_total|counter", "rtt_ms|gauge", "sent_bytes|counter", "wan_state|state",
+                                 "zone|state"});
   CHECK(f.query("SELECT count(*) FROM series WHERE states = '[\"green\",\"yellow\",\"red\"]'") == 1);
-  CHECK(support::rows(f.database, "SELECT metric_name, value FROM metrics WHERE granularity = '1m' AND metric_name IN "
-                                  "('wan_state', 'drops_total') ORDER BY 1", 2) ==
-        std::vector<std::string>{"drops_total|59.0", "wan_state|1.0"});
+  CHECK(support::rows(f.database,
+                      "SELECT metric_name, value FROM metrics WHERE granularity = '1m' AND metric_name IN "
+                      "('wan_state', 'drops_total') ORDER BY 1",
+                      2) == std::vector<std::string>{"drops_total|59.0", "wan_state|1.0"});
   f.check_verified();
-  CHECK(support::run({RING_PERSISTER_PATH, "import", f.old, "--db", f.database, "--kind", "x=histogram"}).status == 2);
+  CHECK(support::run({RING_PERSISTER_PATH, "import", f.old, "--db", f.database, "--kind", "x=histogram"}).status ==
+        2);
 }
 
-TEST_CASE("import refuses what is in no old shape, is ours, is in use or has another table by the same name", "[import]") {
+TEST_CASE("import refuses what is in no old shape, is ours, is in use or has another table by the same name",
+          "[import]") {
   Fixture f;
   const auto refused = [&](const std::string& file) {
     const auto run = support::run({RING_PERSISTER_PATH, "import", file, "--db", f.database});
@@ -317,9 +376,11 @@ TEST_CASE("import refuses what is in no old shape, is ours, is in use or has ano
     return run.output;
   };
   CHECK_THAT(refused(f.old), Contains("No such file"));
-  ringdown::Database(f.old, ringdown::Database::Access::read_write_create).execute("CREATE TABLE metrics (timestamp, value)");
+  ringdown::Database(f.old, ringdown::Database::Access::read_write_create)
+      .execute("CREATE TABLE metrics (timestamp, value)");
   CHECK_THAT(refused(f.old), Contains("lacks wan_name, metric_name"));
-  ringdown::Database(f.old, ringdown::Database::Access::read_write_create).execute("DROP TABLE metrics; CREATE VIEW metrics AS SELECT 1");
+  ringdown::Database(f.old, ringdown::Database::Access::read_write_create)
+      .execute("DROP TABLE metrics; CREATE VIEW metrics AS SELECT 1");
   CHECK_THAT(refused(f.old), Contains("there is no table metrics"));
   CHECK(!fs::exists(f.database));
   std::ofstream(f.old) << "text";
