@@ -70,7 +70,8 @@ that has at most --points rows a series in the range; it tells which on stderr.
 share(STATE): of the samples of each step, from 1ms to 366d. Steps of whole days begin at local midnight. Nothing where a
 function says nothing, such as the mean of a counter. --by makes one of series of a name, by the labels it names.
 --summary: count, min, p50, p95, p99 (within 1 %), max and mean of gauges, what counters grew and how much a second, how much
-of the time each state had; from the step that auto takes, or from --step. Of a tier, whole buckets.
+of the time each state had; gaps, how many and the longest: where samples, or rows of a tier, are twice or more as far apart
+as they usually are. From the step that auto takes, or from --step. Of a tier, whole buckets.
 --format table has local time; csv and json have unix time (time_s in seconds, time_ns in nanoseconds) and every
 digit of a number. json is one object per line (JSON lines). plot draws each series, from the step that auto takes or from
 --step, with everything between the least and the greatest value of a column, so that no spike is lost. prometheus and
@@ -315,7 +316,7 @@ int main(int argc, char** argv) {
   app.add_option("--by", options.by, "With --show: series of a name that have the same of these labels are one; - for none")
                  ->type_name("LABELS")
                  ->delimiter(',');
-  app.add_flag("--summary", options.summary, "One row a series: count, quantiles, mean; growth of counters, shares of states");
+  app.add_flag("--summary", options.summary, "One row a series: count, gaps, quantiles, mean; growth of counters, shares of states");
   app.add_option("--points", options.points, "With --step auto: rows a series that are wanted at most")
       ->type_name("N")
       ->capture_default_str()

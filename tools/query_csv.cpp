@@ -37,7 +37,7 @@ class CsvWriter : public Writer {
   }
 
   void summary(const Series& series, const Summary& s) override {
-    header("from_s,name,labels,to_s,count,min,p50,p95,p99,max,mean,increase,last,last_state,states\n");
+    header("from_s,name,labels,to_s,count,min,p50,p95,p99,max,mean,increase,last,last_state,states,gaps,longest_gap_s,gaps_s\n");
     const auto kind = series.definition.kind;
     put_seconds(s.from_ns);
     line_ += fields(series);
@@ -55,7 +55,8 @@ class CsvWriter : public Writer {
     std::string states;
     for (const auto& [state, ns] : s.row.states)
       states += fmt::format("{}{}={:.9f}", states.empty() ? "" : ";", state_name(series, state), static_cast<double>(ns) / 1e9);
-    output_.put(line_ + quoted(states) + "\n");
+    output_.put(line_ + fmt::format("{},{},{:.9f},{:.9f}\n", quoted(states), s.gaps.count, static_cast<double>(s.gaps.longest) / 1e9,
+                                    static_cast<double>(s.gaps.all) / 1e9));
     line_.clear();
   }
 

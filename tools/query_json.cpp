@@ -37,6 +37,7 @@ class JsonWriter : public Writer {
     auto& row = row_of(series, "from_ns", s.from_ns);
     row["to_ns"] = s.to_ns;
     row["count"] = s.row.count;
+    row["gaps"] = {{"count", s.gaps.count}, {"longest_ns", s.gaps.longest}, {"all_ns", s.gaps.all}};
     row["last"] = s.row.last;
     put_state(row, "last_state", series, s.row.last);
     if (has_values(series, s)) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "query_gaps.hpp"
 #include "rollup.hpp"
 
 namespace ringdown {
@@ -38,6 +39,7 @@ struct Bucket {
 struct Summary {
   Rollup row;                            // states: by time, the longest first
   std::int64_t from_ns = 0, to_ns = 0;   // the part of it that has samples, of a tier buckets
+  Gaps gaps = {};                        // ns
 
   double seconds() const noexcept { return static_cast<double>(to_ns - from_ns) / 1e9; }
 };

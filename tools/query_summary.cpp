@@ -32,6 +32,7 @@ class OfSamples : public Writer {
       row.first = row.min = row.max = value;
       summary.from_ns = row.first_ns = time_ns;
     }
+    if (row.count > 0) distances[series.id].add(time_ns - row.last_ns);
     ++row.count;
     row.sum += value;
     row.min = std::min(row.min, value);
@@ -41,11 +42,23 @@ class OfSamples : public Writer {
     if (kind == ring::Kind::gauge) row.sketch.add(value);
   }
 
+  /// As they are now.
+  std::map<std::uint32_t, Summary> take() {
+    for (const auto& [id, distance] : distances) all[id].gaps = distance.gaps();
+    return std::move(all);
+  }
+
   std::map<std::uint32_t, Summary> all;  // by series
+  std::map<std::uint32_t, Distances> distances;
 };
 
 std::map<std::uint32_t, Summary> of_tier(Database& database, const std::string& name, Query& query) {
   std::map<std::uint32_t, Summary> out;
+  struct Apart {
+    std::int64_t last_s = 0;  // bucket that has samples
+    Distances buckets;
+  };
+  std::map<std::uint32_t, Apart> apart;
   TierTable tier(database, name);
   const auto width_s = tier.width_s();
   auto from_s = bucket_start(whole_seconds(query.range.from_ns), width_s);
@@ -58,8 +71,16 @@ std::map<std::uint32_t, Summary> of_tier(Database& database, const std::string& 
       if (whole.to_ns == 0) whole.from_ns = seconds_in_ns(*bucket_s);
       whole.to_ns = seconds_in_ns(*bucket_s + width_s);
       append(series.definition.kind, whole.row, *row);
+      if (row->count == 0) continue;  // a state that held through
+      auto& [last_s, buckets] = apart[series.id];
+      if (last_s != 0) buckets.add((*bucket_s - last_s) / width_s);
+      last_s = *bucket_s;
     }
     from_s = *bucket_s + 1;
+  }
+  for (const auto& [id, known] : apart) {
+    const auto gaps = known.buckets.gaps();
+    out[id].gaps = {gaps.count, seconds_in_ns(gaps.longest * width_s), seconds_in_ns(gaps.all * width_s)};
   }
   return out;
 }
@@ -74,7 +95,7 @@ void write_summaries(Database& database, const std::string& step, Query& query, 
     make_source(database, step)->read(query, samples);
     query.limit = limit;
     query.rows = 0;
-    all = std::move(samples.all);
+    all = samples.take();
   } else {
     all = of_tier(database, "tier_" + step, query);
   }

@@ -6,6 +6,7 @@
 #include "cli.hpp"
 #include "query_time.hpp"
 #include "query_writers.hpp"
+#include "units.hpp"
 
 namespace ringdown {
 namespace {
@@ -29,11 +30,11 @@ class TableWriter : public Writer {
   }
 
   void summary(const Series& series, const Summary& s) override {
-    if (widths_.empty()) begin({"SERIES", "SHARES OR GROWTH", "COUNT", "MIN", "P50", "P95", "P99", "MAX", "MEAN", "LAST"});
+    if (widths_.empty()) begin({"SERIES", "SHARES OR GROWTH", "COUNT", "GAPS", "MIN", "P50", "P95", "P99", "MAX", "MEAN", "LAST"});
     const bool is_gauge = has_values(series, s);
     const auto quantile = [&](double q) { return is_gauge ? fmt::format("{:.6g}", quantile_of(s, q)) : "-"; };
     const auto of_gauge = [&](double value) { return is_gauge ? fmt::format("{:.6g}", value) : "-"; };
-    add({name(series), growth_or_shares(series, s), std::to_string(s.row.count), of_gauge(s.row.min), quantile(0.5),
+    add({name(series), growth_or_shares(series, s), std::to_string(s.row.count), gaps(s.gaps), of_gauge(s.row.min), quantile(0.5),
          quantile(0.95), quantile(0.99), of_gauge(s.row.max), of_gauge(s.row.sum / static_cast<double>(s.row.count)),
          state_or_number(series, s.row.last)});
   }
@@ -76,6 +77,11 @@ class TableWriter : public Writer {
     for (const auto& [state, ns] : s.row.states)
       if (ns > 0) out += fmt::format("{}{} {:.4g} %", out.empty() ? "" : ", ", state_name(series, state), 100 * static_cast<double>(ns) / all_ns);
     return out;
+  }
+  /// How many, and the longest.
+  static std::string gaps(const Gaps& gaps) {
+    const std::int64_t fine = gaps.longest >= 60'000'000'000 ? 1'000'000'000 : 1'000'000;
+    return gaps.count == 0 ? "-" : fmt::format("{}, {}", gaps.count, duration_text(gaps.longest / fine * fine));
   }
   static std::size_t width(const std::string& text) {
     return static_cast<std::size_t>(

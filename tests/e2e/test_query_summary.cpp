@@ -87,9 +87,57 @@ TEST_CASE("a summary comes as a table and as CSV, one row a series", "[query]") 
                             Contains("RED, \"hard\" 25") && Contains("/s"));
   CHECK(std::count(table.out.begin(), table.out.end(), '\n') == 4);
   const auto csv = f.run({"--format", "csv", "zone", "rtt_ms"});
-  CHECK_THAT(csv.out, Contains("from_s,name,labels,to_s,count,min,p50,p95,p99,max,mean,increase,last,last_state,states\n"));
-  CHECK_THAT(csv.out, Contains(",GREEN,\"GREEN=5400.000000000;RED, \"\"hard\"\"=1800.000000000\"\n"));
+  CHECK_THAT(csv.out, Contains("from_s,name,labels,to_s,count,min,p50,p95,p99,max,mean,increase,last,last_state,states,gaps,longest_gap_s,gaps_s\n"));
+  CHECK_THAT(csv.out, Contains(",GREEN,\"GREEN=5400.000000000;RED, \"\"hard\"\"=1800.000000000\",0,0.000000000,0.000000000\n"));
   CHECK(std::count(csv.out.begin(), csv.out.end(), '\n') == 3);
+}
+
+TEST_CASE("a summary tells gaps by how far apart a series' samples usually are", "[query]") {
+  const plant::Folder f;
+  const auto db = (f.path / "gaps.db").string();
+  {
+    ringdown::Store store(db);
+    ringdown::Batch batch;
+    batch.series = {{1, {ring::Kind::gauge, "each_second", "", {}, {}}}, {2, {ring::Kind::gauge, "each_5m", "", {}, {}}},
+                    {3, {ring::Kind::gauge, "twice", "", {}, {}}}, {4, {ring::Kind::gauge, "uneven", "", {}, {}}}};
+    std::mt19937_64 random(support::test_seed());
+    for (std::int64_t second = 0; second < 7200; ++second) {
+      const auto add = [&](std::uint32_t series, std::int64_t late_ns = 0) {
+        batch.samples.push_back({start_ns + second * second_ns + late_ns, 1, series});
+      };
+      if ((second < 1000 || second >= 1300) && (second < 3000 || second >= 3600)) add(1);
+      if (second % 300 == 0) add(2);
+      if (second == 10 || second == 7000) add(3);
+      add(4, static_cast<std::int64_t>(random() % 300'000'000));
+    }
+    store.commit(batch);
+    constexpr auto ever = ringdown::forever_s;
+    ringdown::Maintenance maintenance(store.database(), {ringdown::Tiers{{ever, ever, ever, ever, ever}, 0}, {}}, 1);
+    ringdown::Budget budget;
+    while (maintenance.run(ringdown::Fold::everything, start_ns, ringdown::Maintenance::Clock::now(), budget)) {
+    }
+  }
+  REQUIRE(start_ns % (3600 * second_ns) == 0);
+  struct Expected {
+    const char* step;
+    std::int64_t count, longest_s, all_s;
+  };
+  for (const auto& [step, count, longest_s, all_s] :
+       {Expected{"raw", 2, 601, 902}, {"1m", 2, 660, 960}, {"5m", 1, 900, 900}, {"1h", 0, 0, 0}}) {
+    INFO(step);
+    const auto run = plant::query(f, {"--db", db, "--from", "0", "--summary", "--step", step, "--format", "json"});
+    std::istringstream lines(run.out);
+    for (std::string line; std::getline(lines, line);) {
+      const auto row = nlohmann::json::parse(line);
+      INFO(line);
+      const bool is_the_one = row["name"] == "each_second";
+      CHECK(row["gaps"]["count"] == (is_the_one ? count : 0));
+      CHECK(row["gaps"]["longest_ns"] == (is_the_one ? longest_s * second_ns : 0));
+      CHECK(row["gaps"]["all_ns"] == (is_the_one ? all_s * second_ns : 0));
+    }
+  }
+  const auto table = plant::query(f, {"--db", db, "--from", "0", "--summary", "--step", "raw", "each_second"});
+  CHECK_THAT(table.out, Contains("GAPS") && Contains("2, 10m1s"));
 }
 
 TEST_CASE("a summary of nothing is no output, and one of the 1s tier is refused", "[query]") {
