@@ -31,11 +31,7 @@ using stepper::mark;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool instrumented = true;  // several times the instructions: a choice of them will do
-#else
-constexpr bool instrumented = false;
-#endif
+constexpr bool instrumented = support::is_sanitized;  // several times the instructions: a choice of them will do
 constexpr std::size_t every_one_max = instrumented ? 0 : 400;  // instructions; longer: effects and a choice
 constexpr std::size_t effects_max = instrumented ? 20 : 1000;
 

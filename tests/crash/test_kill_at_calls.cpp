@@ -12,11 +12,7 @@
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kills_default = 40;
-#else
-constexpr int kills_default = 400;
-#endif
+constexpr int kills_default = support::is_sanitized ? 40 : 400;
 
 }  // namespace
 

@@ -87,7 +87,7 @@ TEST_CASE("an import killed at any system call and run again gives what one that
   }
 
   int killed = 0;
-  for (int i = 0; i < support::rounds(24); ++i) {
+  for (int i = 0; i < support::rounds(support::is_sanitized ? 8 : 24); ++i) {
     begin_anew();
     for (int kills = 1 + static_cast<int>(random() % 3); kills > 0; --kills) {
       const int stop = 300 + static_cast<int>(random() % static_cast<unsigned>(whole - 300));

@@ -16,11 +16,7 @@ using tiers::World;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kills_default = 44;
-#else
-constexpr int kills_default = 198;
-#endif
+constexpr int kills_default = support::is_sanitized ? 44 : 198;
 
 /// What the parent learns of a life.
 struct Told {

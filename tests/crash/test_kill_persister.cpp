@@ -12,11 +12,7 @@
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kills_default = 60;
-#else
-constexpr int kills_default = 500;
-#endif
+constexpr int kills_default = support::is_sanitized ? 60 : 500;
 
 struct Pushed {
   std::atomic<std::uint64_t> accepted{0}, refused{0};

@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   }
   for (const auto& input : corpus) LLVMFuzzerTestOneInput(input.data(), input.size());
   const auto seed = support::test_seed();
-  const int rounds = support::rounds(5000);
+  const int rounds = support::rounds(support::is_sanitized ? 1500 : 5000);
   std::printf("%zu inputs run; now %d mutations, RINGDOWN_SEED=%ju\n", corpus.size(), rounds,
               static_cast<std::uintmax_t>(seed));
   std::fflush(stdout);

@@ -61,7 +61,7 @@ void live(World& world, std::mt19937_64& random) {
 TEST_CASE("whatever is sealed, merged or killed meanwhile, a reader gets every sample once and in order", "[seal][property]") {
   const auto seed = support::test_seed();
   std::int64_t windows = 0, merged = 0, moved = 0, read = 0;
-  const int rounds = support::rounds(60);
+  const int rounds = support::rounds(support::is_sanitized ? 20 : 60);
   for (int round = 0; round < rounds; ++round) {
     INFO("RINGDOWN_SEED=" << seed << ", round " << round);
     std::mt19937_64 random(seed + static_cast<std::uint64_t>(round));

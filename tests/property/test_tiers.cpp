@@ -10,7 +10,7 @@ using tiers::World;
 TEST_CASE("every tier equals the model through late, early and doubled samples, clock steps and restarts",
           "[tiers][property]") {
   const auto seed = support::test_seed();
-  for (int round = 0; round < support::rounds(200); ++round) {
+  for (int round = 0; round < support::rounds(support::is_sanitized ? 50 : 200); ++round) {
     const auto round_seed = seed + static_cast<std::uint64_t>(round);
     INFO("RINGDOWN_SEED=" << round_seed << " RINGDOWN_ROUNDS=1");
     std::mt19937_64 random(round_seed);

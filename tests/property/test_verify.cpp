@@ -58,7 +58,7 @@ std::string at_a_gauge(const std::string& sql) { return sql + a_gauge; }
 
 TEST_CASE("verify finds nothing after and amid random batches, slices and restarts", "[verify][property]") {
   const auto seed = support::test_seed();
-  for (int round = 0; round < support::rounds(60); ++round) {
+  for (int round = 0; round < support::rounds(support::is_sanitized ? 20 : 60); ++round) {
     const auto round_seed = seed + static_cast<std::uint64_t>(round);
     INFO("RINGDOWN_SEED=" << round_seed << " RINGDOWN_ROUNDS=1");
     std::mt19937_64 random(round_seed);

@@ -15,11 +15,7 @@ using tiers::World;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int cuts_default = 33;
-#else
-constexpr int cuts_default = 198;
-#endif
+constexpr int cuts_default = support::is_sanitized ? 33 : 198;
 
 /// The power fails in the Nth call of a job.
 class JobDisk : public storage::Disk {

@@ -15,11 +15,7 @@ using tiers::World;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int runs_default = 4;
-#else
-constexpr int runs_default = 18;
-#endif
+constexpr int runs_default = support::is_sanitized ? 4 : 18;
 
 struct Fault {
   Call call;

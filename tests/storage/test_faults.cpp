@@ -18,11 +18,7 @@ using storage::Call;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int stride = 7;  // a choice of the calls
-#else
-constexpr int stride = 1;
-#endif
+constexpr int stride = support::is_sanitized ? 14 : 1;  // a choice of the calls
 
 struct Fault {
   Call call;

@@ -210,7 +210,7 @@ TEST_CASE("two thousand power cuts leave whole commits, and all that was durable
   Totals totals;
   constexpr int lives = 8;
   std::optional<Machine> machine;
-  const int cuts = support::rounds(2000);
+  const int cuts = support::rounds(support::is_sanitized ? 500 : 2000);
   for (int i = 0; i < cuts; ++i) {
     INFO("cut " << i);
     if (i % lives == 0) machine.emplace(random, totals);

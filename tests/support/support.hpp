@@ -22,6 +22,13 @@ std::filesystem::path unique_folder();
 /// From RINGDOWN_SEED, or random. Print it: INFO("RINGDOWN_SEED=" << seed).
 std::uint64_t test_seed();
 
+/// Whether this is a build in which a round takes ten times as long, so that fewer of them have to do.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool is_sanitized = true;
+#else
+inline constexpr bool is_sanitized = false;
+#endif
+
 /// `count`, or what the environment variable RINGDOWN_ROUNDS says.
 int rounds(int count);
 
