@@ -51,7 +51,8 @@ struct Level {
 std::optional<Range> held(Database& database) {
   std::string parts = std::string("SELECT min_ns AS first, max_ns AS last FROM ") + raw_parts;
   for (const auto* const tier : tiers)
-    parts += std::string(" UNION ALL SELECT min(bucket) * 1000000000, max(bucket) * 1000000000 FROM ") + tier;
+    parts += std::string(" UNION ALL SELECT (SELECT min(bucket) FROM ") + tier + ") * 1000000000, (SELECT max(bucket) FROM " + tier +
+             ") * 1000000000";  // SQLite looks up one of both at once, and reads all rows for two
   Statement ends(database, "SELECT min(first), max(last), count(first) FROM (" + parts + ")");
   if (!ends.step() || ends.integer(2) == 0) return {};
   constexpr std::int64_t most_ns = 9'000'000'000 * second_ns;
@@ -129,10 +130,11 @@ class Windows {
     if (cursor_ns < window.end_ns) take_samples(cursor_ns, window.end_ns);
   }
   void take_rows(TierTable& tier, std::int64_t from_s, std::int64_t to_s) {
-    while (const auto bucket_s = tier.next_bucket(from_s, to_s)) {
+    while (from_s < to_s) {
+      bool any = false;
       for (std::size_t i = 0; i < windows_.size(); ++i)
-        if (const auto row = tier.find(*bucket_s, query_.series[i].id)) add(i, *row);
-      from_s = *bucket_s + 1;
+        if (const auto row = tier.find(from_s, query_.series[i].id)) add(i, *row), any = true;
+      from_s = any ? from_s + tier.width_s() : tier.next_bucket(from_s + 1, to_s).value_or(to_s);  // a gap may be long
     }
   }
   void add(std::size_t i, const Rollup& row) {
