@@ -5,7 +5,7 @@ packages=(
   g++ cmake ninja-build pkgconf                               # to build
   libboost-dev libsqlite3-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libxxhash-dev libzstd-dev libtomlplusplus-dev
   libsystemd-dev libcpp-httplib-dev prometheus-cpp-dev libcurl4-openssl-dev libcairo2-dev libsnappy-dev libncurses-dev
-  catch2 libbenchmark-dev python3                             # tests and benchmarks
+  catch2 libbenchmark-dev libssl-dev python3                  # tests and benchmarks
   sqlite3                                                     # to look into a database
   groff-base                                                  # to check the manual pages
   tmux                                                        # to test full-screen programs

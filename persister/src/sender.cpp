@@ -9,6 +9,7 @@
 #include <fstream>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "ring/error.hpp"
 
@@ -50,6 +51,44 @@ std::optional<std::string> read_secret(const std::string& path) {
   if (file.bad()) return {};
   line.resize(static_cast<std::size_t>(file.gcount()));
   return line.substr(0, line.find_first_of("\r\n"));
+}
+
+/// Why a file that a setting names cannot be read; errno says it.
+std::string unreadable(const char* setting, const std::string& path) {
+  return std::string("read ") + setting + " " + path + ": " + std::strerror(errno) +
+         "; expected a file that ring-persister's user can read";
+}
+
+/// Which settings libcurl's words are about, and what they should be.
+std::string advice(const RemoteWriteSettings& settings, CURLcode code, bool is_new_connection) {
+  const auto &ca = settings.ca_file, &cert = settings.cert_file, &key = settings.key_file;
+  switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return "; expected a certificate for the host in url, valid now, of an authority in " +
+             (ca.empty() ? "the system's list: ca_file names others" : "ca_file " + ca);
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+      for (const auto& [setting, path] : {std::pair("ca_file", ca), std::pair("cert_file", cert), std::pair("key_file", key)})
+        if (!path.empty() && !read_secret(path)) return "; " + unreadable(setting, path);
+      if (code == CURLE_SSL_CACERT_BADFILE) return "; expected certificates in PEM in ca_file " + ca;
+      return "; expected PEM: a certificate in cert_file " + cert + " and its key, without a pass phrase, in " +
+             (key.empty() ? "the same file: key_file names another" : "key_file " + key);
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:  // TLS 1.3 refuses a client's certificate after the handshake
+      if (!is_new_connection || !settings.url.starts_with("https:")) return {};
+      return cert.empty() ? "; if it asks for a certificate of this machine, cert_file and key_file name one"
+                          : "; it may not take the certificate in cert_file " + cert;
+    default: return {};
+  }
+}
+
+/// A proxy's URL without its user and password.
+std::string shown_proxy(std::string url) {
+  const auto end = url.rfind('@') + 1;  // npos: 0
+  const auto scheme = url.find("://");
+  const auto begin = scheme < end ? scheme + 3 : 0;
+  return end > 0 ? url.erase(begin, end - begin) : url;
 }
 
 /// One line that can be shown: receivers end their words with a line feed.
@@ -108,9 +147,12 @@ Sender::Sender(const RemoteWriteSettings& settings, const std::atomic<bool>& sto
   const auto set_path = [&](CURLoption option, const std::string& text) {
     if (!text.empty()) set(handle, option, text.c_str());
   };
+  if (!settings_.ca_file.empty()) set(handle, CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // nobody else is believed
   set_path(CURLOPT_CAINFO, settings_.ca_file);
+  set(handle, CURLOPT_CA_CACHE_TIMEOUT, 0L);  // a file that is replaced holds from the next connection on
   set_path(CURLOPT_SSLCERT, settings_.cert_file);
   set_path(CURLOPT_SSLKEY, settings_.key_file);
+  set(handle, CURLOPT_KEYPASSWD, "");  // or OpenSSL asks whoever sits at the terminal
   set_path(CURLOPT_PROXY, settings_.proxy);
 }
 
@@ -119,10 +161,11 @@ Sender::~Sender() = default;
 /// @return why it cannot, else empty
 std::string Sender::authenticate() {
   auto* const handle = curl_->handle;
-  const auto& file = settings_.bearer_file.empty() ? settings_.password_file : settings_.bearer_file;
+  const bool is_bearer = !settings_.bearer_file.empty();
+  const auto& file = is_bearer ? settings_.bearer_file : settings_.password_file;
   const auto secret = file.empty() ? std::string() : read_secret(file);
-  if (!secret) return "read " + file + ": " + std::strerror(errno);
-  if (!settings_.bearer_file.empty()) {
+  if (!secret) return unreadable(is_bearer ? "bearer_file" : "password_file", file);
+  if (is_bearer) {
     set(handle, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
     set(handle, CURLOPT_XOAUTH2_BEARER, secret->c_str());
   } else if (!settings_.user.empty()) {
@@ -148,7 +191,9 @@ Sender::Answer Sender::post(const std::string& body) {
   Answer out{.reconnected = expects_connection && connects > 0};
   curl_->connected = code == CURLE_OK;
   if (code != CURLE_OK) {
-    out.text = curl_->error[0] ? curl_->error : ::curl_easy_strerror(code);
+    out.text = settings_.url + ": " + as_line(curl_->error[0] ? curl_->error : ::curl_easy_strerror(code));
+    if (!settings_.proxy.empty()) out.text += " (proxy " + shown_proxy(settings_.proxy) + ")";
+    out.text += advice(settings_, code, connects > 0);
     return out;
   }
   ::curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &out.status);

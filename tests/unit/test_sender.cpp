@@ -93,7 +93,8 @@ TEST_CASE("a token is read again before each request, and one that cannot be rea
   std::filesystem::remove(f.settings.bearer_file);
   const auto answer = sender.post("");
   CHECK(answer.status == 0);
-  CHECK(answer.text == "read " + f.settings.bearer_file + ": No such file or directory");
+  CHECK(answer.text == "read bearer_file " + f.settings.bearer_file +
+                           ": No such file or directory; expected a file that ring-persister's user can read");
 }
 
 TEST_CASE("an answer has its status, the beginning of its words on one line, and what it asks for", "[sender]") {
