@@ -79,7 +79,7 @@ std::int64_t record(const std::string& database, ringdown::Profile& profile, std
   wall_ns = ring::clock_ns(CLOCK_REALTIME) - seconds * second_ns;
   ringdown::Store store(database, {.wall_ns = [] { return wall_ns; }});
   ringdown::Maintenance maintenance(store.database(), ringdown::Rules{}, 1);
-  maintenance.hold_from(0);
+  maintenance.hold({.batch = 0});
   ringdown::Batch batch;
   std::uint32_t id = 0;
   for (const auto& definition : profile.series()) batch.series.push_back({++id, definition});

@@ -33,7 +33,7 @@ Loop::Loop(const Settings& settings)
   if (!store_.moved_aside().empty())
     spdlog::error("the database {} was damaged and is now {}; a new one is started", settings.database,
                   store_.moved_aside());
-  maintenance_.hold_from(sinks_.hold());
+  maintenance_.hold(sinks_.hold());
   for (const auto& ring : settings.rings) open_ring(ring);
   batch_.samples.reserve(settings.commit_records + turn_records);
   if (settings.listen.empty()) return;
@@ -274,9 +274,11 @@ void Loop::watch_clock() {
 void Loop::run_sinks(Clock::time_point now) {
   if (now < sinks_retry_ || !trouble_.empty()) return;
   try {
-    if (sinks_.run(now)) end_series();
+    if (sinks_.run(now)) {
+      end_series();
+      maintenance_.hold(sinks_.hold());
+    }
     sinks_trouble_.clear();
-    maintenance_.hold_from(sinks_.hold());
   } catch (const SqliteError& e) {
     if (e.is_damage())
       give_up_damaged(e.what());

@@ -31,10 +31,10 @@ class Maintenance {
   /// @return whether there may be more to do now
   bool run(std::int64_t horizon_ns, std::int64_t wall_ns, Clock::time_point now, const Budget& budget);
 
-  /// Batches from this one on are not sealed or deleted: somebody needs them yet.
-  void hold_from(std::int64_t batch) noexcept {
-    sealing_.hold_from(batch);
-    retention_.hold_from(batch);
+  /// What is neither sealed nor deleted.
+  void hold(const Hold& hold) noexcept {
+    sealing_.hold_from(hold.batch);
+    retention_.hold(hold);
   }
   /// Of the time between two drains, what the slices should take. It grows while a job does not come to its end, which
   /// is told.

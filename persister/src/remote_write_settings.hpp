@@ -20,7 +20,7 @@ struct RemoteWriteSettings {
   std::int64_t batch_samples = 10'000;                // of one request, at most
   std::int64_t samples_per_second = 0;                // at most; 0: as many as there are
   std::chrono::milliseconds deadline{30'000};         // of one request
-  std::int64_t lag_max_s = 86'400;                    // so long raw samples are kept for it that it has not taken
+  std::int64_t lag_max_s = 86'400;                    // so long is kept for it what it has not taken
   std::chrono::seconds rewind{30};                    // what it accepted so shortly before a failure is sent again
   std::string bearer_file = {};                       // read before each request
   std::string user = {}, password_file = {};

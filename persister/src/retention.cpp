@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fold.hpp"
+#include "sink_rows.hpp"
 #include "store.hpp"
 
 namespace ringdown {
@@ -64,6 +65,7 @@ void Retention::read_series() {
 
 bool Retention::run(std::int64_t now_ns, bool is_swept, std::int64_t spare_pages, Budget& budget) {
   read_series();
+  now_ns_ = now_ns;
   const auto now_s = now_ns / second_ns;
   const auto before = [&](Tier tier) { return longest_s_[tier] == forever_s ? earliest_s : now_s - longest_s_[tier]; };
   const auto raw_ns = before(tier_raw) * second_ns;
@@ -92,7 +94,7 @@ bool Retention::expire_window(std::int64_t until_ns) {
 bool Retention::expire_batches(std::int64_t until_ns, Budget& budget) {
   auto folded = read_progress(database_, "tier_1m").replay;
   if (rules_.tiers().age_s[tier_1s] > 0) folded = std::min(folded, read_progress(database_, "tier_1s").replay);
-  folded = std::min(folded, hold_from_);
+  folded = std::min(folded, hold_.batch);
   std::optional<Transaction> transaction;
   std::int64_t last_ns = 0;
   while (!budget.spent()) {
@@ -115,7 +117,6 @@ bool Retention::expire_rows(Table& table, std::int64_t until_s, Budget& budget) 
   constexpr std::int64_t rows_max = 64;  // from one look at the clock to the next
   until_s = bucket_start(std::min(until_s, made_s(table)), table.next_width_s);
   std::optional<Transaction> transaction;
-  std::int64_t last_s = 0;
   while (!budget.spent()) {
     const bool found = table.first.step();
     const auto bucket_s = table.first.integer(0);
@@ -123,10 +124,9 @@ bool Retention::expire_rows(Table& table, std::int64_t until_s, Budget& budget) 
     if (!found || bucket_s >= until_s) break;
     if (!transaction) transaction.emplace(database_);
     table.erase.bind(1, bucket_s).bind(2, rows_max).run();
-    last_s = bucket_s;
+    note_expired(table, bucket_s, database_.changes());
   }
   if (!transaction) return false;
-  note_expired(table, last_s);
   transaction->commit();
   return true;
 }
@@ -150,8 +150,12 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
       if (bucket_s >= until_s) break;
       if (budget.spent()) return transaction ? (transaction->commit(), true) : any;
       if (!transaction) transaction.emplace(database_);
-      for (const auto id : ids) table.erase_one.bind(1, bucket_s).bind(2, id).run();
-      note_expired(table, bucket_s);
+      std::int64_t rows = 0;
+      for (const auto id : ids) {
+        table.erase_one.bind(1, bucket_s).bind(2, id).run();
+        rows += database_.changes();
+      }
+      note_expired(table, bucket_s, rows);
       any = true;
       bucket_s += table.width_s;
     }
@@ -162,10 +166,10 @@ bool Retention::sweep(Table& table, std::int64_t now_s, Budget& budget) {
   return any;
 }
 
-/// Rows of buckets before it are in the next tier, if there is one, with all that came late so far. Until a bucket that
-/// is to be made again has been, so are those above it: their parts must all be there.
+/// Rows of buckets before it are in the next tier, if there is one, with all that came late so far, and nobody needs them
+/// any more. Until a bucket that is to be made again has been, so are those above it: their parts must all be there.
 std::int64_t Retention::made_s(const Table& table) {
-  auto made = read_progress(database_, table.name).frontier_s;
+  auto made = std::min(read_progress(database_, table.name).frontier_s, hold_.bucket_s[table.tier]);
   if (table.tier == tier_1s) return made;
   made = std::min(made, read_progress(database_, "tier_1m").frontier_s);  // a stop makes wider tiers ahead of it
   if (!table.next.empty()) made = std::min(made, read_progress(database_, table.next).frontier_s);
@@ -178,7 +182,8 @@ std::int64_t Retention::made_s(const Table& table) {
 }
 
 /// Of the bucket above, as soon as the first row is deleted: it cannot be made again any more.
-void Retention::note_expired(const Table& table, std::int64_t bucket_s) {
+void Retention::note_expired(const Table& table, std::int64_t bucket_s, std::int64_t rows) {
+  lose_rows(database_, tier_names[table.tier], bucket_s, rows, now_ns_);
   note_expired(table.name, bucket_start(bucket_s, table.next_width_s) + table.next_width_s);
 }
 

@@ -4,13 +4,13 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "budget.hpp"
+#include "hold.hpp"
 #include "rules.hpp"
 #include "sqlite.hpp"
 
@@ -24,8 +24,8 @@ class Retention {
   ///            @param spare_pages  free ones that are left to what comes next
   /// @return whether there is more to do now
   bool run(std::int64_t now_ns, bool is_swept, std::int64_t spare_pages, Budget& budget);
-  /// Batches from this one on stay, whatever their age.
-  void hold_from(std::int64_t batch) noexcept { hold_from_ = batch; }
+  /// What stays, whatever its age.
+  void hold(const Hold& hold) noexcept { hold_ = hold; }
   /// Whether a window was deleted since this was asked last: its chunks are to be swept up.
   bool left_chunks() noexcept { return std::exchange(left_chunks_, false); }
 
@@ -47,7 +47,7 @@ class Retention {
   std::int64_t made_s(const Table& table);
   bool shrink_to_size(Budget& budget);
   bool vacuum(std::int64_t spare_pages, Budget& budget);
-  void note_expired(const Table& table, std::int64_t bucket_s);
+  void note_expired(const Table& table, std::int64_t bucket_s, std::int64_t rows);
   void note_expired(const std::string& job, std::int64_t until_s);
   std::int64_t pages(const char* pragma);
 
@@ -55,7 +55,8 @@ class Retention {
   Rules rules_;
   std::vector<Table> tables_;
   Statement oldest_batch_, erase_batch_, dirty_, expired_;
-  std::int64_t hold_from_ = std::numeric_limits<std::int64_t>::max();
+  Hold hold_;
+  std::int64_t now_ns_ = 0;  // of the last run
   bool left_chunks_ = false;
   std::int64_t series_ = 0;                                             // known of, the highest id
   std::map<std::pair<Tier, std::int64_t>, std::vector<std::int64_t>> shorter_;  // by tier and age: series that go earlier

@@ -324,7 +324,7 @@ CREATE TABLE remote_write (
   rewinds INTEGER NOT NULL,      -- how often it went back to `settled`
   folded INTEGER NOT NULL,       -- samples of a millisecond of which their series had one already
   refused INTEGER NOT NULL,      -- samples, set aside
-  lost INTEGER NOT NULL,         -- samples; the sum of its losses
+  lost INTEGER NOT NULL,         -- samples, or rows of a tier; the sum of its losses
   state TEXT NOT NULL,           -- sending, waiting or stopped
   trouble TEXT NOT NULL,         -- why it waits or has stopped
   written_ns INTEGER NOT NULL
@@ -354,7 +354,8 @@ CREATE TABLE remote_write_redone (
   UNIQUE (destination, bucket, series)
 ) STRICT;
 
--- Batches that a destination had not accepted when they had waited for lag_max, and all their samples.
+-- Batches that a destination had not accepted when they had waited for lag_max, and all their samples. Of a tier, buckets (s)
+-- whose rows were deleted then, and how many.
 CREATE TABLE remote_write_losses (
   id INTEGER PRIMARY KEY,
   destination TEXT NOT NULL,

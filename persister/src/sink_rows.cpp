@@ -1,6 +1,7 @@
 #include "sink_rows.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringdown {
 
@@ -30,6 +31,37 @@ double lag_s(Database& database, const SinkRow& row, std::int64_t now_ns) {
   const auto committed_ns = oldest.integer(0);
   oldest.reset();
   return found ? std::max(0.0, static_cast<double>(now_ns - committed_ns) / 1e9) : 0;
+}
+
+void lose_rows(Database& database, const std::string& tier, std::int64_t bucket_s, std::int64_t rows, std::int64_t now_ns) {
+  constexpr std::int64_t apart_max_s = 3600;  // what follows within it is one loss
+  std::vector<std::pair<std::string, std::int64_t>> all;
+  auto& destinations = database.prepared("SELECT destination, accepted FROM remote_write WHERE sends = ?");
+  for (destinations.bind(1, std::string_view(tier)); destinations.step();)
+    all.emplace_back(destinations.text(0), destinations.integer(1));
+  destinations.reset();
+  for (const auto& [destination, accepted_s] : all) {
+    database.prepared("DELETE FROM remote_write_redone AS r WHERE destination = ? AND bucket = ? AND NOT EXISTS (SELECT 1 FROM tier_" +
+                      tier + " AS t WHERE t.bucket = r.bucket AND t.series = r.series)")
+        .bind(1, std::string_view(destination)).bind(2, bucket_s).run();
+    const auto lost = accepted_s <= bucket_s ? rows : database.changes();
+    if (lost == 0) continue;
+    database.prepared("UPDATE remote_write SET lost = lost + ?2 WHERE destination = ?1")
+        .bind(1, std::string_view(destination)).bind(2, lost).run();
+    database.prepared("UPDATE remote_write_losses SET first_batch = min(first_batch, ?2), last_batch = max(last_batch, ?2), "
+                      "samples = samples + ?3 WHERE id = (SELECT max(id) FROM remote_write_losses WHERE destination = ?1) AND "
+                      "last_batch >= ?2 - ?4")
+        .bind(1, std::string_view(destination)).bind(2, bucket_s).bind(3, lost).bind(4, apart_max_s).run();
+    if (database.changes() == 0) SinkTable(database, destination).lose(bucket_s, bucket_s, lost, now_ns);
+  }
+}
+
+std::int64_t rows_lost(Database& database, const std::string& destination) {
+  auto& row = database.prepared("SELECT lost FROM remote_write WHERE destination = ?");
+  row.bind(1, std::string_view(destination)).step();
+  const auto out = row.integer(0);
+  row.reset();
+  return out;
 }
 
 void SinkTable::write(const SinkRow& row, std::int64_t now_ns) {

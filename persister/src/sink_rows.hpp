@@ -25,7 +25,7 @@ struct SinkCounts {
   std::int64_t rewinds = 0;
   std::int64_t folded = 0;    // samples of a millisecond that their series had one of already
   std::int64_t refused = 0;   // samples, with 400
-  std::int64_t lost = 0;      // samples that waited for longer than lag_max
+  std::int64_t lost = 0;      // samples, or rows of a tier, that waited for longer than lag_max
   bool operator==(const SinkCounts&) const = default;
 };
 
@@ -54,6 +54,12 @@ std::vector<SinkRow> read_sinks(Database& database);
 
 /// The age of the oldest batch that was not accepted, s; of a tier, how much further it is made. 0: there is nothing.
 double lag_s(Database& database, const SinkRow& row, std::int64_t now_ns);
+
+/// Within a transaction in which rows of a tier's bucket were deleted: those that a destination had not accepted, or was to
+/// get again, are lost to it.
+void lose_rows(Database& database, const std::string& tier, std::int64_t bucket_s, std::int64_t rows, std::int64_t now_ns);
+/// How many are, so far.
+std::int64_t rows_lost(Database& database, const std::string& destination);
 
 /// Writes for one destination, within a transaction of the caller's.
 class SinkTable {

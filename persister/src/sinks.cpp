@@ -12,7 +12,7 @@ namespace ringdown {
 namespace {
 
 constexpr std::chrono::seconds interval{1}, tell_interval{60};
-constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t second_ns = 1'000'000'000;
 
 }  // namespace
 
@@ -119,16 +119,20 @@ void Sinks::write() {
   }
 }
 
-/// What is to become of its row; batches that have waited for lag_max are given up.
+/// What is to become of its row; batches that have waited for lag_max are given up. (Rows of a tier are when their age is
+/// over as well, by Retention.)
 Sinks::Change Sinks::change_of(One& one) {
   if (one.thread) one.thread->take_news(one.news);
   Change out{.row = one.news.row, .skipped = one.skipped};
   out.row.counts.lost = one.row.counts.lost;
   out.row.counts.refused = one.row.counts.refused;
-  if (one.settings.send != tier_raw) return out;
+  if (one.settings.send != tier_raw) {
+    out.row.counts.lost = rows_lost(database_, one.settings.name);
+    return out;
+  }
   auto& cursor = out.row.cursor;
   cursor = {std::max(cursor.accepted, one.skipped), std::max(cursor.settled, one.skipped)};
-  const auto until_ns = wall_ns_() - one.settings.lag_max_s * 1'000'000'000;
+  const auto until_ns = wall_ns_() - one.settings.lag_max_s * second_ns;
   auto& oldest = database_.prepared("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1");
   const bool is_over = oldest.bind(1, cursor.settled).step() && oldest.integer(0) < until_ns;
   oldest.reset();
@@ -155,7 +159,7 @@ void Sinks::tell(One& one, Clock::time_point now) {
   else if (state == "stopped")
     spdlog::error("remote write {}: stopped: {}", one.settings.name, one.row.trouble);
   else
-    spdlog::warn("remote write {}: {}; tried again, and its batches are kept for {} s", one.settings.name, one.row.trouble,
+    spdlog::warn("remote write {}: {}; tried again, and what it has not got is kept for {} s", one.settings.name, one.row.trouble,
                  one.settings.lag_max_s);
   one.told = state;
   one.told_at = now;
@@ -171,11 +175,25 @@ void Sinks::stop() {
   write();
 }
 
-std::int64_t Sinks::hold() const noexcept {
-  auto out = none;
-  for (const auto& one : all_)
-    if (one.settings.send == tier_raw) out = std::min(out, std::max(one.row.cursor.settled, one.skipped));
+Hold Sinks::hold() {
+  Hold out;
+  for (const auto& one : all_) {
+    const auto tier = one.settings.send;
+    if (tier == tier_raw)
+      out.batch = std::min(out.batch, std::max(one.row.cursor.settled, one.skipped));
+    else
+      out.bucket_s[tier] = std::min(out.bucket_s[tier], needed_from_s(one));
+  }
   return out;
+}
+
+/// The first bucket of a tier that is to be sent yet, or again, and has waited for less than lag_max.
+std::int64_t Sinks::needed_from_s(const One& one) {
+  auto& redone = database_.prepared("SELECT min(bucket) FROM remote_write_redone WHERE destination = ?");
+  redone.bind(1, std::string_view(one.settings.name)).step();
+  const auto first_s = redone.is_null(0) ? Hold::nothing : redone.integer(0);
+  redone.reset();
+  return std::max(std::min(one.row.cursor.settled, first_s), wall_ns_() / second_ns - one.settings.lag_max_s);
 }
 
 void Sinks::add_figures(std::vector<Figure>& out) {
@@ -195,7 +213,7 @@ void Sinks::add_figures(std::vector<Figure>& out) {
     count("rewinds_total", "How often was sent again what a receiver may have forgotten.", c.rewinds);
     count("folded_samples_total", "Samples of a millisecond of which their series had one already.", c.folded);
     count("refused_samples_total", "Samples that the destination has refused; set aside.", c.refused);
-    count("lost_samples_total", "Samples that were given up, since the destination was away for longer than lag_max.", c.lost);
+    count("lost_samples_total", "Samples, or rows of a tier, that were given up: the destination was away for longer than lag_max.", c.lost);
     add(ring::Kind::gauge, "stopped", "", "1 when the destination was given up until a reload.", one.row.state == "stopped");
     add(ring::Kind::gauge, "lag_seconds", "s", "Age of the oldest commit that the destination has not accepted.",
         lag_s(database_, one.row, wall_ns_()));

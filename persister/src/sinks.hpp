@@ -1,14 +1,14 @@
 // sinks.hpp: all destinations of remote write, as the Loop sees them: it writes how far they are, by its connection, and
-// keeps the batches that they need yet.
+// keeps the batches and rows that they need yet.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "hold.hpp"
 #include "own_metrics.hpp"
 #include "sink_rows.hpp"
 #include "sink_thread.hpp"
@@ -19,7 +19,7 @@ class Sinks {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Makes the rows of new destinations. @param send  else nothing is sent, but the batches are kept. Throws SqliteError.
+  /// Makes the rows of new destinations. @param send  else nothing is sent, but what they need is kept. Throws SqliteError.
   Sinks(Database& database, const std::vector<RemoteWriteSettings>& settings, bool send, std::int64_t (*wall_ns)());
 
   /// After a commit.
@@ -33,8 +33,8 @@ class Sinks {
   void request_stop();
   /// The same, and writes what has changed. Throws SqliteError.
   void stop();
-  /// Batches from this one on are needed yet.
-  std::int64_t hold() const noexcept;
+  /// What is needed yet. Throws SqliteError.
+  Hold hold();
   void add_figures(std::vector<Figure>& out);
 
  private:
@@ -57,6 +57,7 @@ class Sinks {
   };
   void write();
   Change change_of(One& one);
+  std::int64_t needed_from_s(const One& one);
   void tell(One& one, Clock::time_point now);
 
   Database& database_;

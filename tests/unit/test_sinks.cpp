@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "fold.hpp"
 #include "maintenance.hpp"
 #include "port.hpp"
 #include "sink_status.hpp"
@@ -52,11 +53,20 @@ struct Fixture {
   void maintain() {
     maintenance.emplace(store->database(), rules, 1.0);
     sinks->run(now += 2s);
-    maintenance->hold_from(sinks->hold());
+    maintenance->hold(sinks->hold());
     for (bool more = true; more; now += 20s) {
       Budget budget;
       more = maintenance->run(Fold::everything, wall_ns, now, budget);
     }
+  }
+  /// The minute that began so long ago.
+  static std::int64_t minute_s(int minutes_ago) { return bucket_start(wall_ns / 1'000'000'000 - 60 * minutes_ago, 60); }
+  /// All rows of minutes that began more than five minutes ago have arrived for good, but for the one that was made again.
+  void settle(std::int64_t redone_s = 0) {
+    const auto at = std::to_string(minute_s(5));
+    store->database().execute("UPDATE remote_write SET accepted = " + at + ", settled = " + at +
+                              "; DELETE FROM remote_write_redone WHERE bucket <> " + std::to_string(redone_s));
+    open({settings});
   }
   std::int64_t query(const std::string& sql) { return store->database().query_integer(sql); }
   std::int64_t sealed() { return query("SELECT through_batch FROM sealed"); }
@@ -126,11 +136,11 @@ TEST_CASE("the slowest destination is waited for", "[sinks]") {
   f.store->database().execute("UPDATE remote_write SET accepted = 50, settled = 40 WHERE destination = 'other'");
   f.store->database().execute("UPDATE remote_write SET accepted = 20, settled = 20 WHERE destination = 'site'");
   f.open({f.settings, other});
-  CHECK(f.sinks->hold() == 20);  // that one too: it tells which milliseconds were sent
+  CHECK(f.sinks->hold().batch == 20);  // that one too: it tells which milliseconds were sent
   f.open({other});
-  CHECK(f.sinks->hold() == 40);
+  CHECK(f.sinks->hold().batch == 40);
   f.open({});
-  CHECK(f.sinks->hold() == std::numeric_limits<std::int64_t>::max());
+  CHECK(f.sinks->hold().batch == Hold::nothing);
 }
 
 TEST_CASE("a new destination begins with what is not sealed, one that comes back knows what it has missed", "[sinks]") {
@@ -145,15 +155,116 @@ TEST_CASE("a new destination begins with what is not sealed, one that comes back
   auto other = f.settings;
   other.name = "other";
   f.open({other});
-  CHECK(f.sinks->hold() == sealed);
+  CHECK(f.sinks->hold().batch == sealed);
   CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 0);
   f.store->database().execute("UPDATE remote_write SET accepted = 30, settled = 30 WHERE destination = 'site'");
   f.open({f.settings});
-  CHECK(f.sinks->hold() == sealed);
+  CHECK(f.sinks->hold().batch == sealed);
   CHECK(f.query("SELECT first_batch FROM remote_write_losses") == 31);
   CHECK(f.query("SELECT lost FROM remote_write WHERE destination = 'site'") >= 10 * (sealed - 30));
   f.open({f.settings});
   CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 1);
+}
+
+TEST_CASE("rows of a tier that a destination has not settled stay beyond their age and the database's size", "[sinks]") {
+  Fixture f;
+  f.settings.send = tier_1m;
+  f.rules = Rules(Tiers{{600, 0, 3600, 6 * 3600, forever_s}, GENERATE(0u, 1u)}, {});
+  f.open({f.settings});
+  f.record(5 * 60);
+  f.maintain();
+  CHECK(f.query("SELECT count(*) FROM tier_1m") >= 300);
+  CHECK(f.query("SELECT count(*) FROM batches") < 60);  // these it does not need
+  const auto settled_s = Fixture::minute_s(200);
+  f.store->database().execute("UPDATE remote_write SET settled = " + std::to_string(settled_s));
+  f.open({f.settings});
+  f.maintain();
+  CHECK(f.query("SELECT min(bucket) FROM tier_1m") == bucket_start(settled_s, 300));
+  f.open({});
+  f.maintain();
+  CHECK(f.query("SELECT count(*) FROM tier_1m") < 70);
+  CHECK(f.query("SELECT lost FROM remote_write") > 130);  // should it come back
+}
+
+TEST_CASE("of a tier is lost what is deleted once lag_max is over and was not accepted, row by row", "[sinks]") {
+  Fixture f;
+  f.settings.send = tier_1m;
+  f.rules = Rules(Tiers{{600, 0, 3600, 6 * 3600, forever_s}}, {});
+  f.open({f.settings});
+  f.record(10 * 60);
+  f.maintain();
+  const auto rows = [&] { return f.query("SELECT count(*) FROM tier_1m"); };
+  const auto made = [&] { return f.query("SELECT sum(count) FROM tier_1h") / 10; };  // a row has ten samples
+  const auto lost = [&] { return f.query("SELECT lost FROM remote_write"); };
+  CHECK(rows() >= 360);
+  CHECK(rows() <= 366);
+  CHECK(lost() == made() - rows());
+  CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 1);
+  const auto first_s = f.query("SELECT first_batch FROM remote_write_losses");
+  CHECK(f.query("SELECT last_batch FROM remote_write_losses") == f.query("SELECT min(bucket) FROM tier_1m") - 60);
+  f.record(60);
+  f.maintain();
+  CHECK(lost() == made() - rows());
+  CHECK(f.query("SELECT count(*) FROM remote_write_losses") == 1);  // it goes on where it has ended
+  CHECK(f.query("SELECT first_batch FROM remote_write_losses") == first_s);
+  CHECK(f.query("SELECT samples FROM remote_write_losses") == lost());
+  std::vector<Figure> figures;
+  f.sinks->run(f.now += 2s);
+  f.sinks->add_figures(figures);
+  const auto figure = std::find_if(figures.begin(), figures.end(), [](const auto& one) { return one.name == "ringdown_remote_write_lost_samples_total"; });
+  REQUIRE(figure != figures.end());
+  CHECK(figure->value == static_cast<double>(lost()));
+  const auto before = lost();
+  for (int hour = 0; hour < 8; ++hour) {
+    f.settle();
+    f.record(60);
+    f.maintain();
+  }
+  CHECK(rows() < 140);
+  CHECK(lost() == before);  // what it has is no loss
+}
+
+TEST_CASE("rows of series that are kept for a shorter time wait for a destination, and are lost to it, as well", "[sinks]") {
+  Fixture f;
+  f.settings.send = tier_1m;
+  f.settings.lag_max_s = 4 * 3600;
+  Rule rule;
+  rule.name = "a";
+  rule.age_s[tier_1m] = 3600;
+  f.rules = Rules(Tiers{{600, 0, 86'400, 2 * 86'400, forever_s}}, {rule});
+  f.open({f.settings});
+  f.record(3 * 60);
+  f.maintain();
+  CHECK(f.query("SELECT count(*) FROM tier_1m") >= 180);
+  f.record(3 * 60);
+  f.maintain();
+  const auto rows = f.query("SELECT count(*) FROM tier_1m");
+  CHECK(rows < 250);
+  CHECK(f.query("SELECT lost FROM remote_write") == f.query("SELECT sum(count) FROM tier_1h") / 10 - rows);
+}
+
+TEST_CASE("a row that was made again waits to be sent again, and is lost once", "[sinks]") {
+  Fixture f;
+  f.settings.send = tier_1m;
+  f.rules = Rules(Tiers{{600, 0, 3600, 6 * 3600, forever_s}}, {});
+  f.open({f.settings});
+  f.record(2 * 60);
+  f.maintain();
+  f.settle();
+  const auto early_s = Fixture::minute_s(100);
+  f.store->database().execute("INSERT INTO remote_write_redone (destination, bucket, series) VALUES ('site', " + std::to_string(early_s) + ", 1)");
+  f.maintain();
+  CHECK(f.query("SELECT min(bucket) FROM tier_1m") == bucket_start(early_s, 300));
+  CHECK(f.query("SELECT lost FROM remote_write") == 0);
+  for (int hour = 0; hour < 6; ++hour) {
+    f.record(60);
+    f.maintain();
+    f.settle(early_s);
+  }
+  CHECK(f.query("SELECT count(*) FROM tier_1m") < 140);
+  CHECK(f.query("SELECT lost FROM remote_write") == 1);
+  CHECK(f.query("SELECT first_batch FROM remote_write_losses") == early_s);
+  CHECK(f.query("SELECT count(*) FROM remote_write_redone WHERE bucket = " + std::to_string(early_s)) == 0);
 }
 
 TEST_CASE("a cursor that is ahead of its database goes back to it", "[sinks]") {
