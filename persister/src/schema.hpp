@@ -366,8 +366,14 @@ CREATE TABLE remote_write_losses (
 ) STRICT;
 )sql";
 
+inline constexpr const char* version_6 = R"sql(
+-- Accepted in the last whole minute, a second; 0 in the first one of a persister.
+ALTER TABLE remote_write ADD COLUMN samples_per_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE remote_write ADD COLUMN bytes_per_s REAL NOT NULL DEFAULT 0;
+)sql";
+
 /// Step i makes schema version i + 1 of version i. A released step never changes.
-inline constexpr const char* migrations[] = {version_1, version_2, version_3, version_4, version_5};
+inline constexpr const char* migrations[] = {version_1, version_2, version_3, version_4, version_5, version_6};
 inline constexpr int version = static_cast<int>(std::size(migrations));
 
 }  // namespace ringdown::schema

@@ -8,13 +8,14 @@ namespace ringdown {
 std::vector<SinkRow> read_sinks(Database& database) {
   std::vector<SinkRow> out;
   Statement rows(database, "SELECT destination, sends, accepted, settled, samples, requests, bytes, failures, rewinds, "
-                           "folded, refused, lost, state, trouble FROM remote_write ORDER BY destination");
+                           "folded, refused, lost, state, trouble, samples_per_s, bytes_per_s FROM remote_write ORDER BY destination");
   while (rows.step()) {
     const auto n = [&](int column) { return rows.integer(column); };
     out.push_back({.destination = rows.text(0),
                    .sends = rows.text(1),
                    .cursor = {n(2), n(3)},
                    .counts = {n(4), n(5), n(6), n(7), n(8), n(9), n(10), n(11)},
+                   .rates = {rows.real(14), rows.real(15)},
                    .state = rows.text(12),
                    .trouble = rows.text(13)});
   }
@@ -67,13 +68,14 @@ std::int64_t rows_lost(Database& database, const std::string& destination) {
 void SinkTable::write(const SinkRow& row, std::int64_t now_ns) {
   const auto& c = row.counts;
   database_.prepared("REPLACE INTO remote_write (destination, sends, accepted, settled, samples, requests, bytes, failures, "
-                     "rewinds, folded, refused, lost, state, trouble, written_ns) "
-                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                     "rewinds, folded, refused, lost, state, trouble, written_ns, samples_per_s, bytes_per_s) "
+                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(1, std::string_view(destination_)).bind(2, std::string_view(row.sends))
       .bind(3, row.cursor.accepted).bind(4, row.cursor.settled)
       .bind(5, c.samples).bind(6, c.requests).bind(7, c.bytes).bind(8, c.failures).bind(9, c.rewinds)
       .bind(10, c.folded).bind(11, c.refused).bind(12, c.lost)
       .bind(13, std::string_view(row.state)).bind(14, std::string_view(row.trouble)).bind(15, now_ns)
+      .bind(16, row.rates.samples).bind(17, row.rates.bytes)
       .run();
 }
 

@@ -39,11 +39,18 @@ struct AsideSample {
   std::string why = {};
 };
 
+/// What was accepted in the last whole minute, a second.
+struct SinkRates {
+  double samples = 0, bytes = 0;
+  bool operator==(const SinkRates&) const = default;
+};
+
 struct SinkRow {
   std::string destination = {};
   std::string sends = {};       // raw, 1m, 5m or 1h
   SinkCursor cursor = {};
   SinkCounts counts = {};
+  SinkRates rates = {};
   std::string state = {};       // sending, waiting or stopped
   std::string trouble = {};     // why it waits or has stopped
   bool operator==(const SinkRow&) const = default;

@@ -8,11 +8,17 @@
 #include "verify.hpp"
 
 namespace ringdown {
+namespace {
+
+constexpr std::int64_t rates_hold_ns = 120'000'000'000;  // a persister that sends writes anew once a minute
+
+}  // namespace
 
 std::vector<SinkStatus> read_sink_status(Database& database, std::int64_t now_ns) {
   std::vector<SinkStatus> out;
   Statement waiting(database, "SELECT total(samples) FROM batches WHERE id > ?");
   Statement held(database, "SELECT count(*) FROM remote_write_aside WHERE destination = ? AND held = 1");
+  Statement written(database, "SELECT written_ns FROM remote_write WHERE destination = ?");
   Statement refused(database, "SELECT metric, time_ms, value, why FROM remote_write_aside WHERE destination = ? AND held = 0 "
                               "ORDER BY id DESC LIMIT 1");
   for (auto& row : read_sinks(database)) {
@@ -23,19 +29,23 @@ std::vector<SinkStatus> read_sink_status(Database& database, std::int64_t now_ns
     if (held.bind(1, std::string_view(one.row.destination)).step()) one.held = held.integer(0);
     if (refused.bind(1, std::string_view(one.row.destination)).step())
       one.refused_last = fmt::format("{} {} at {} ms: {}", refused.text(0), refused.real(2), refused.integer(1), refused.text(3));
-    for (auto* statement : {&waiting, &held, &refused}) statement->reset();
+    written.bind(1, std::string_view(one.row.destination)).step();
+    if (now_ns - written.integer(0) > rates_hold_ns) one.row.rates = {};
+    for (auto* statement : {&waiting, &held, &written, &refused}) statement->reset();
   }
   return out;
 }
 
 std::string sink_status_text(const std::vector<SinkStatus>& all) {
   if (all.empty()) return {};
-  auto text = fmt::format("{:<16} {:<5} {:<8} {:>8} {:>12} {:>14} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "DESTINATION", "SENDS", "STATE", "LAG s",
-                          "WAITING", "SENT", "B/SAMPLE", "REWINDS", "HELD", "REFUSED", "LOST");
+  auto text = fmt::format("{:<16} {:<5} {:<8} {:>8} {:>12} {:>14} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "DESTINATION",
+                          "SENDS", "STATE", "LAG s", "WAITING", "SENT", "SAMPLES/s", "B/s", "B/SAMPLE", "REWINDS", "HELD",
+                          "REFUSED", "LOST");
   for (const auto& one : all) {
     const auto& c = one.row.counts;
-    text += fmt::format("{:<16} {:<5} {:<8} {:>8.1f} {:>12} {:>14} {:>8.2f} {:>8} {:>8} {:>8} {:>8}\n", one.row.destination,
-                        one.row.sends, one.row.state, one.lag_s, one.waiting, c.samples,
+    text += fmt::format("{:<16} {:<5} {:<8} {:>8.1f} {:>12} {:>14} {:>10.1f} {:>10.0f} {:>8.2f} {:>8} {:>8} {:>8} {:>8}\n",
+                        one.row.destination, one.row.sends, one.row.state, one.lag_s, one.waiting, c.samples,
+                        one.row.rates.samples, one.row.rates.bytes,
                         c.samples ? static_cast<double>(c.bytes) / static_cast<double>(c.samples) : 0.0, c.rewinds, one.held,
                         c.refused, c.lost);
     if (!one.row.trouble.empty()) text += fmt::format("  {}: {}\n", one.row.state, one.row.trouble);
@@ -51,6 +61,7 @@ nlohmann::json sink_status_json(const std::vector<SinkStatus>& all) {
     out[one.row.destination] = {{"sends", one.row.sends}, {"state", one.row.state}, {"trouble", one.row.trouble}, {"accepted", one.row.cursor.accepted},
                                 {"settled", one.row.cursor.settled}, {"lag_s", one.lag_s}, {"waiting", one.waiting},
                                 {"samples", c.samples}, {"requests", c.requests}, {"bytes", c.bytes}, {"failures", c.failures},
+                                {"samples_per_s", one.row.rates.samples}, {"bytes_per_s", one.row.rates.bytes},
                                 {"rewinds", c.rewinds}, {"folded", c.folded}, {"held", one.held}, {"refused", c.refused},
                                 {"refused_last", one.refused_last}, {"lost", c.lost}};
   }

@@ -11,7 +11,7 @@
 namespace ringdown {
 
 struct SinkStatus {
-  SinkRow row;
+  SinkRow row;                    // its rates are 0 when it was not written for two minutes: nobody sends
   double lag_s = 0;               // age of the oldest commit that it has not accepted
   std::int64_t waiting = 0;       // samples behind its cursor, of all series
   std::int64_t held = 0;          // samples from the future

@@ -36,6 +36,7 @@ void Sinks::open(One& one, const std::vector<SinkRow>& rows) {
   if (known != rows.end()) one.row = *known;
   one.row.destination = one.settings.name;
   one.row.sends = sends;
+  one.row.rates = {};
   one.row.state = "sending";
   one.row.trouble.clear();
   auto& cursor = one.row.cursor;
@@ -77,6 +78,7 @@ void Sinks::committed() {
 bool Sinks::run(Clock::time_point now) {
   if (now < due_ || all_.empty()) return false;
   due_ = now + interval;
+  for (auto& one : all_) one.meter.measure(one.news.row.counts, now);
   write();
   for (auto& one : all_) tell(one, now);
   return true;
@@ -124,6 +126,7 @@ void Sinks::write() {
 Sinks::Change Sinks::change_of(One& one) {
   if (one.thread) one.thread->take_news(one.news);
   Change out{.row = one.news.row, .skipped = one.skipped};
+  out.row.rates = one.meter.rates();
   out.row.counts.lost = one.row.counts.lost;
   out.row.counts.refused = one.row.counts.refused;
   if (one.settings.send != tier_raw) {

@@ -10,6 +10,7 @@
 
 #include "hold.hpp"
 #include "own_metrics.hpp"
+#include "sink_meter.hpp"
 #include "sink_rows.hpp"
 #include "sink_thread.hpp"
 
@@ -46,6 +47,7 @@ class Sinks {
     std::int64_t skipped = 0;   // batches up to it are not kept for it any more
     std::string told = {};      // state
     Clock::time_point told_at = {};
+    SinkMeter meter = {};
     std::unique_ptr<SinkThread> thread = {};
   };
   void open(One& one, const std::vector<SinkRow>& rows);

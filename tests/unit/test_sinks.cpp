@@ -311,6 +311,22 @@ TEST_CASE("the own metrics tell how each destination is", "[sinks]") {
   CHECK(lag->value == 120);
 }
 
+TEST_CASE("what a destination accepts a second is that of the last whole minute", "[sinks]") {
+  SinkMeter meter;
+  SinkMeter::Clock::time_point now{1000h};
+  SinkCounts counts{.samples = 1'000'000, .bytes = 7'000'000};
+  for (int s = 0; s < 60; ++s, now += 1s) {
+    counts.samples += 100, counts.bytes += 700;
+    meter.measure(counts, now);
+    CHECK(meter.rates() == SinkRates{});
+  }
+  for (int s = 0; s < 70; ++s, now += 1s) {
+    meter.measure(counts, now);
+    if (s < 60) CHECK(meter.rates() == SinkRates{5900 / 60.0, 41'300 / 60.0});  // the first of them came before
+  }
+  CHECK(meter.rates() == SinkRates{});
+}
+
 TEST_CASE("status tells of each destination how far it is, why it waits, and what it refuses", "[sinks]") {
   Fixture f;
   const auto status = [&](const std::vector<std::string>& more = {}) {
@@ -325,17 +341,20 @@ TEST_CASE("status tells of each destination how far it is, why it waits, and wha
   CHECK(status().status == 0);
   f.store->database().execute("UPDATE remote_write SET accepted = 1, samples = 10, bytes = 55, state = 'waiting', trouble = 'HTTP 503: busy'");
   SinkTable table(f.store->database(), "site");
+  f.store->database().execute("UPDATE remote_write SET samples_per_s = 1234.56, bytes_per_s = 9876, written_ns = unixepoch() * 1000000000");
   table.set_aside({{1, "a", 7, 0.5, false, "HTTP 400: out of order"}, {1, "a", 8, 1, true, "future"}}, wall_ns);
   const auto found = status();
   CHECK(found.status == 1);
-  CHECK_THAT(found.output, Contains("site             raw   waiting") && Contains("   5.50 ") && Contains("\n  waiting: HTTP 503: busy\n") &&
+  CHECK_THAT(found.output, Contains("site             raw   waiting") && Contains("   1234.6       9876     5.50 ") && Contains("\n  waiting: HTTP 503: busy\n") &&
                                Contains("\n  refused last: a 0.5 at 7 ms: HTTP 400: out of order\n"));
   const auto read = read_sink_status(f.store->database(), wall_ns);
   REQUIRE(read.size() == 1);
   CHECK(read[0].lag_s == 60);
   CHECK(read[0].waiting == 20);
   CHECK(read[0].held == 1);
-  CHECK_THAT(status({"--json"}).output, Contains("\"waiting\": 20") && Contains("\"held\": 1"));
+  CHECK_THAT(status({"--json"}).output, Contains("\"waiting\": 20") && Contains("\"held\": 1") && Contains("\"samples_per_s\": 1234.56"));
+  f.store->database().execute("UPDATE remote_write SET written_ns = (unixepoch() - 200) * 1000000000");  // by one that has ended
+  CHECK_THAT(status().output, Contains("       0.0          0     5.50 "));
   CHECK(support::run({RING_PERSISTER_PATH, "status", "--db", (f.folder / "no.db").string()}).status == 3);
 }
 
