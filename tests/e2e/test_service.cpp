@@ -224,7 +224,8 @@ TEST_CASE("the environment overrides the configuration, and the command line the
 TEST_CASE("its own metrics are samples of the first ring, and shown over HTTP when that is asked for", "[service]") {
   Fixture f;
   const auto port = std::to_string(support::free_port());
-  f.configure("own_metrics_s = 1\n[exposition]\nlisten = \"127.0.0.1:" + port + "\"\n");
+  f.configure("own_metrics_s = 1\n[exposition]\nlisten = \"127.0.0.1:" + port + "\"\n"
+              "[[remote_write]]\nname = \"site\"\nurl = \"http://127.0.0.1:1\"\n");
   auto persister = f.start();
   f.manager.wait_for("READY=1");
   httplib::Client client("127.0.0.1", std::stoi(port));
