@@ -11,6 +11,7 @@
 #include "sink_status.hpp"
 #include "sqlite.hpp"
 #include "store.hpp"
+#include "text_table.hpp"
 #include "verify.hpp"
 
 namespace inspect {
@@ -102,7 +103,7 @@ inline nlohmann::json to_json(const DatabaseReport& report) {
 inline void print(const DatabaseReport& report) {
   constexpr std::size_t losses_shown_max = 20;
   using ringdown::local_time;
-  fmt::print("\n{}: {} samples of this ring stored, {} lost; {}\n", report.path, report.stored, report.lost,
+  fmt::print("\n{}: {} samples of this ring stored, {} lost\n  {}\n", report.path, report.stored, report.lost,
              report.durable_through_ns
                  ? "commits up to " + local_time(report.durable_through_ns, 3) + " survive a power cut"
                  : "no commit would survive a power cut yet");
@@ -115,14 +116,16 @@ inline void print(const DatabaseReport& report) {
   for (const auto& [kind, count] : report.anomalies) fmt::print("  {}: {}\n", kind, count);
   if (!report.sinks.empty()) fmt::print("\n{}", ringdown::sink_status_text(report.sinks));
   if (report.losses.empty()) return;
-  fmt::print("{:<16} {:>10} {:<15} {:>12}  {:<23} {:<23}\n", "PRODUCER", "PID", "REASON", "LOST", "FIRST", "LAST");
+  constexpr std::size_t texts = 3;
+  ringdown::TextTable table({"PRODUCER", "PID", "REASON", "LOST", "FIRST", "LAST"}, texts);
   for (std::size_t i = 0; i < std::min(report.losses.size(), losses_shown_max); ++i) {
     const auto& l = report.losses[i];
-    fmt::print("{:<16} {:>10} {:<15} {:>12}  {:<23} {:<23}\n", l.pid ? l.producer : "(unknown)", l.pid, l.reason,
-               l.count, local_time(l.first_ns, 3), local_time(l.last_ns, 3));
+    table.add({l.pid ? ringdown::printable(l.producer) : "(unknown)", std::to_string(l.pid), l.reason, std::to_string(l.count),
+               local_time(l.first_ns, 0), local_time(l.last_ns, 0)});
   }
+  fmt::print("\n{}", table.take());
   if (report.losses.size() > losses_shown_max)
-    fmt::print("      ... and {} more; --json shows all\n", report.losses.size() - losses_shown_max);
+    fmt::print("... and {} more; --json shows all\n", report.losses.size() - losses_shown_max);
 }
 
 }  // namespace inspect

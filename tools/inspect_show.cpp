@@ -10,11 +10,13 @@
 
 #include "cli.hpp"
 #include "store.hpp"
+#include "text_table.hpp"
 
 namespace inspect {
 namespace {
 
 using nlohmann::json;
+using ringdown::TextTable;
 
 constexpr std::size_t series_shown_max = 60, epochs_shown_max = 8;
 
@@ -135,8 +137,8 @@ std::string lost_text(const LaneReport& lane) {
 void print_header(const ring::Segment& segment, std::size_t used) {
   const auto& g = segment.geometry();
   const auto reader = ring::read_identity(segment.header().reader);
-  fmt::print("{}ring {}: {} of {} lanes used, {} records a lane, {}, created {}\n",
-             segment.is_copy() ? "copy of " : "", segment.ring(), used, g.lanes, g.lane_records,
+  fmt::print("{}ring {}: {} of {} lanes used, {} records a lane, {}\ncreated {}\n", segment.is_copy() ? "copy of " : "",
+             segment.ring(), used, g.lanes, g.lane_records,
              g.mode == ring::abi::Mode::drop_newest ? "drop-newest" : "overwrite-oldest",
              ringdown::local_time(segment.created_ns(), 0));
   if (segment.missing_bytes() > 0)
@@ -151,17 +153,61 @@ void print_header(const ring::Segment& segment, std::size_t used) {
     fmt::print("nobody drains it; start: ring-persister --ring {} --db FILE\n", segment.ring());
 }
 
+void print_lanes(const std::vector<LaneReport>& lanes) {
+  constexpr std::size_t texts = 4;
+  TextTable table({"LANE", "OWNER", "PID", "", "WRITTEN", "STORED", "WAITING", "RATE/s", "LOST"}, texts);
+  for (const auto& lane : lanes)
+    table.add({std::to_string(lane.index), ringdown::printable(name_text(lane.owner)), pid_text(lane.owner, lane.alive),
+               alive_text(lane.alive), std::to_string(lane.written), std::to_string(lane.stored),
+               std::to_string(lane.waiting()), fmt::format("{:.1f}", lane.rate_hz), lost_text(lane)});
+  fmt::print("\n{}", table.take());
+}
+
 /// The claims that the lanes' records still tell of, where there are more than the present owner's.
 void print_epochs(const std::vector<LaneReport>& lanes) {
-  bool first = true;
+  constexpr std::size_t texts = 4;
+  TextTable table({"LANE", "EARLIER OWNER", "PID", "SINCE", "FROM"}, texts);
   for (const auto& lane : lanes)
     for (std::size_t i = 1; i < std::min(lane.epochs.size(), epochs_shown_max); ++i) {
-      if (std::exchange(first, false))
-        fmt::print("\n{:>4}  {:<16} {:>10} {:<23} {:>12}\n", "LANE", "EARLIER OWNER", "PID", "SINCE", "FROM");
       const auto& epoch = lane.epochs[i];
-      fmt::print("{:>4}  {:<16} {:>10} {:<23} {:>12}\n", lane.index, name_text(epoch.holder),
-                 pid_text(epoch.holder, false), ringdown::local_time(epoch.holder.since_ns, 3), epoch.seq);
+      table.add({std::to_string(lane.index), ringdown::printable(name_text(epoch.holder)), pid_text(epoch.holder, false),
+                 ringdown::local_time(epoch.holder.since_ns, 3), std::to_string(epoch.seq)});
     }
+  if (table.rows() > 1) fmt::print("\n{}", table.take());
+}
+
+void print_series(const std::vector<LaneReport>& lanes) {
+  constexpr std::size_t texts = 3;
+  TextTable table({"LANE", "KIND", "SERIES", "LAST"}, texts);
+  std::size_t total = 0;
+  for (const auto& lane : lanes)
+    for (std::size_t i = 0; i < lane.series.size(); ++i) {
+      if (++total > series_shown_max) continue;
+      const auto& d = lane.series[i];
+      table.add({std::to_string(lane.index), ringdown::kind_name(d.kind), ringdown::printable(ringdown::series_text(d)),
+                 lane.last[i] ? ringdown::printable(ringdown::value_text(d, *lane.last[i])) : "-"});
+    }
+  fmt::print("\n{}", table.take());
+  if (total > series_shown_max) fmt::print("... and {} more; --json shows all\n", total - series_shown_max);
+  for (const auto& lane : lanes)
+    if (!lane.trouble.empty()) fmt::print("lane {}: {}\n", lane.index, lane.trouble);
+}
+
+void print_records(const std::vector<LaneReport>& lanes, const std::vector<RecordReport>& records) {
+  if (records.empty()) return;
+  constexpr std::size_t texts = 4;
+  TextTable table({"TIME", "LANE", "SEQ", "SERIES", "VALUE", "LOST BEFORE"}, texts);
+  for (const auto& [index, record] : records) {
+    const auto& lane = lane_of(lanes, index);
+    const bool known = record.series < lane.series.size();
+    table.add({ringdown::local_time(record.time_ns, 3), std::to_string(index), std::to_string(record.seq),
+               ringdown::printable(series_of(lane, record.series)),
+               known ? ringdown::printable(ringdown::value_text(lane.series[record.series], record.value))
+                     : fmt::format("{}", record.value),
+               record.lost_count() ? fmt::format("{} {}", record.lost_count(), ringdown::loss_name(record.lost_reason()))
+                                   : "-"});
+  }
+  fmt::print("\n{}", table.take());
 }
 
 }  // namespace
@@ -169,41 +215,10 @@ void print_epochs(const std::vector<LaneReport>& lanes) {
 void print_table(const ring::Segment& segment, const std::vector<LaneReport>& lanes,
                  const std::vector<RecordReport>& records) {
   print_header(segment, lanes.size());
-  fmt::print("\n{:>4}  {:<16} {:>10} {:<5} {:>12} {:>12} {:>8} {:>10}  {}\n", "LANE", "OWNER", "PID", "", "WRITTEN",
-             "STORED", "WAITING", "RATE/s", "LOST");
-  for (const auto& lane : lanes)
-    fmt::print("{:>4}  {:<16} {:>10} {:<5} {:>12} {:>12} {:>8} {:>10.1f}  {}\n", lane.index, name_text(lane.owner),
-               pid_text(lane.owner, lane.alive), alive_text(lane.alive), lane.written, lane.stored, lane.waiting(),
-               lane.rate_hz, lost_text(lane));
+  print_lanes(lanes);
   print_epochs(lanes);
-  std::size_t shown = 0, total = 0;
-  fmt::print("\n{:>4}  {:<8} {:<60} {:>16}\n", "LANE", "KIND", "SERIES", "LAST");
-  for (const auto& lane : lanes) {
-    if (!lane.trouble.empty()) fmt::print("{:>4}  {}\n", lane.index, lane.trouble);
-    for (std::size_t i = 0; i < lane.series.size(); ++i) {
-      ++total;
-      if (shown >= series_shown_max) continue;
-      ++shown;
-      const auto& d = lane.series[i];
-      fmt::print("{:>4}  {:<8} {:<60} {:>16}\n", lane.index, ringdown::kind_name(d.kind),
-                 ringdown::printable(ringdown::series_text(d)),
-                 lane.last[i] ? ringdown::printable(ringdown::value_text(d, *lane.last[i])) : "-");
-    }
-  }
-  if (total > shown) fmt::print("      ... and {} more; --json shows all\n", total - shown);
-  if (records.empty()) return;
-  fmt::print("\n{:<23} {:>4} {:>12}  {:<60} {:>16}  {}\n", "TIME", "LANE", "SEQ", "SERIES", "VALUE", "LOST BEFORE");
-  for (const auto& [index, record] : records) {
-    const auto& lane = lane_of(lanes, index);
-    const bool known = record.series < lane.series.size();
-    fmt::print("{:<23} {:>4} {:>12}  {:<60} {:>16}  {}\n", ringdown::local_time(record.time_ns, 3), index, record.seq,
-               ringdown::printable(series_of(lane, record.series)),
-               known ? ringdown::printable(ringdown::value_text(lane.series[record.series], record.value))
-                     : fmt::format("{}", record.value),
-               record.lost_count()
-                   ? fmt::format("{} {}", record.lost_count(), ringdown::loss_name(record.lost_reason()))
-                   : "");
-  }
+  print_series(lanes);
+  print_records(lanes, records);
 }
 
 }  // namespace inspect

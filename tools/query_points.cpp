@@ -1,7 +1,4 @@
 // query_points.cpp: rows as plots in the terminal.
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -9,15 +6,15 @@
 #include "query_points.hpp"
 #include "query_time.hpp"
 #include "query_writers.hpp"
+#include "terminal.hpp"
 
 namespace ringdown {
 namespace {
 
 /// Of the terminal, of COLUMNS, or 100.
-std::size_t terminal_columns() {
+std::size_t plot_columns() {
   constexpr std::size_t least = 30, most = 1000;
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return std::clamp<std::size_t>(size.ws_col, least, most);
+  if (const auto columns = terminal_columns()) return std::clamp(*columns, least, most);
   const char* const text = std::getenv("COLUMNS");
   const auto given = text ? std::strtoul(text, nullptr, 10) : 0;
   return given > 0 ? std::clamp<std::size_t>(given, least, most) : 100;
@@ -30,7 +27,7 @@ class PlotWriter : public PointsWriter {
     constexpr std::size_t height = 8;
     for (const auto& [id, line] : lines()) {
       output_.put(line.title + "\n");
-      for (const auto& text : plot(line.points, gap_ns(line.points), terminal_columns(), height)) output_.put(text + "\n");
+      for (const auto& text : plot(line.points, gap_ns(line.points), plot_columns(), height)) output_.put(text + "\n");
     }
     Writer::finish();
   }

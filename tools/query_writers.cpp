@@ -1,8 +1,11 @@
 #include "query_writers.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 namespace ringdown {
 
@@ -14,6 +17,12 @@ std::string number(double value) {
 std::optional<double> mean(const Series& series, const Bucket& bucket) {
   if (series.definition.kind != ring::Kind::gauge || !bucket.has_sum || bucket.count <= 0) return {};
   return bucket.sum / static_cast<double>(bucket.count);
+}
+
+std::string figure(double value, int digits) {
+  constexpr double most = 1e15;  // from there on not all of them are known
+  const auto size = std::abs(value);
+  return size >= std::pow(10, digits) && size < most ? fmt::format("{:.0f}", value) : fmt::format("{:.{}g}", value, digits);
 }
 
 std::string number_or(const std::optional<double>& value, const char* otherwise) {

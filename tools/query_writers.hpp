@@ -21,6 +21,8 @@ std::unique_ptr<Writer> make_prometheus_writer(bool openmetrics);
 /// The shortest text that reads back as the same number.
 std::string number(double value);
 std::string number_or(const std::optional<double>& value, const char* otherwise);
+/// For a person: so many significant digits, but all those before the point.
+std::string figure(double value, int digits = 6);
 /// Nothing for what has no mean.
 std::optional<double> mean(const Series& series, const Bucket& bucket);
 std::optional<double> sum(const Bucket& bucket);

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "store.hpp"
+#include "text_table.hpp"
 #include "verify.hpp"
 
 namespace ringdown {
@@ -38,19 +39,22 @@ std::vector<SinkStatus> read_sink_status(Database& database, std::int64_t now_ns
 
 std::string sink_status_text(const std::vector<SinkStatus>& all) {
   if (all.empty()) return {};
-  auto text = fmt::format("{:<16} {:<5} {:<8} {:>8} {:>12} {:>14} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "DESTINATION",
-                          "SENDS", "STATE", "LAG s", "WAITING", "SENT", "SAMPLES/s", "B/s", "B/SAMPLE", "REWINDS", "HELD",
-                          "REFUSED", "LOST");
+  constexpr std::size_t texts = 3;
+  TextTable table({"DESTINATION", "SENDS", "STATE", "LAG s", "WAITING", "SENT", "SAMPLES/s", "B/s", "B/SAMPLE", "REWINDS", "HELD",
+                   "REFUSED", "LOST"}, texts);
+  std::string below;
   for (const auto& one : all) {
     const auto& c = one.row.counts;
-    text += fmt::format("{:<16} {:<5} {:<8} {:>8.1f} {:>12} {:>14} {:>10.1f} {:>10.0f} {:>8.2f} {:>8} {:>8} {:>8} {:>8}\n",
-                        one.row.destination, one.row.sends, one.row.state, one.lag_s, one.waiting, c.samples,
-                        one.row.rates.samples, one.row.rates.bytes,
-                        c.samples ? static_cast<double>(c.bytes) / static_cast<double>(c.samples) : 0.0, c.rewinds, one.held,
-                        c.refused, c.lost);
-    if (!one.row.trouble.empty()) text += fmt::format("  {}: {}\n", one.row.state, one.row.trouble);
-    if (!one.refused_last.empty()) text += fmt::format("  refused last: {}\n", one.refused_last);
+    const auto bytes = c.samples ? static_cast<double>(c.bytes) / static_cast<double>(c.samples) : 0.0;
+    table.add({one.row.destination, one.row.sends, one.row.state, fmt::format("{:.1f}", one.lag_s),
+               std::to_string(one.waiting), std::to_string(c.samples), fmt::format("{:.1f}", one.row.rates.samples),
+               fmt::format("{:.0f}", one.row.rates.bytes), fmt::format("{:.2f}", bytes), std::to_string(c.rewinds),
+               std::to_string(one.held), std::to_string(c.refused), std::to_string(c.lost)});
+    if (!one.row.trouble.empty())
+      below += fmt::format("{} is {}: {}\n", one.row.destination, one.row.state, one.row.trouble);
+    if (!one.refused_last.empty()) below += fmt::format("{} refused last: {}\n", one.row.destination, one.refused_last);
   }
+  auto text = table.take() + below;
   return text;
 }
 

@@ -79,11 +79,11 @@ TEST_CASE("the 1s tier comes in bucket order in all three formats, means for gau
   const Plant plant;
   CHECK(
       plant.all({"--step", "1s", "{wan=\"spectrum\"}"}).out ==
-      R"(TIME                 SERIES                       COUNT                  MIN                 MEAN                  MAX                FIRST                 LAST                  SUM
-2025-11-24 16:00:00  rtt_ms{wan="spectrum"} [ms]      2                  0.1                  6.3                 12.5                  0.1                 12.5                 12.6
-2025-11-24 16:00:00  link_state{wan="spectrum"}       1       1 DOWN, "hard"                    -       1 DOWN, "hard"       1 DOWN, "hard"       1 DOWN, "hard"                    1
-2025-11-24 16:00:01  rtt_ms{wan="spectrum"} [ms]      1  0.30000000000000004  0.30000000000000004  0.30000000000000004  0.30000000000000004  0.30000000000000004  0.30000000000000004
-2025-11-24 16:01:01  link_state{wan="spectrum"}       2                 0 UP                    -                    7                 0 UP                    7                    7
+      R"(TIME                 SERIES                       COUNT                  MIN  MEAN                  MAX                FIRST                 LAST   SUM
+2025-11-24 16:00:00  rtt_ms{wan="spectrum"} [ms]      2                  0.1   6.3                 12.5                  0.1                 12.5  12.6
+2025-11-24 16:00:00  link_state{wan="spectrum"}       1       1 DOWN, "hard"     -       1 DOWN, "hard"       1 DOWN, "hard"       1 DOWN, "hard"     1
+2025-11-24 16:00:01  rtt_ms{wan="spectrum"} [ms]      1  0.30000000000000004   0.3  0.30000000000000004  0.30000000000000004  0.30000000000000004   0.3
+2025-11-24 16:01:01  link_state{wan="spectrum"}       2                 0 UP     -                    7                 0 UP                    7     7
 )");
   const auto csv = plant.all({"--step", "1s", "--format", "csv"});
   CHECK(csv.out ==

@@ -345,8 +345,9 @@ TEST_CASE("status tells of each destination how far it is, why it waits, and wha
   table.set_aside({{1, "a", 7, 0.5, false, "HTTP 400: out of order"}, {1, "a", 8, 1, true, "future"}}, wall_ns);
   const auto found = status();
   CHECK(found.status == 1);
-  CHECK_THAT(found.output, Contains("site             raw   waiting") && Contains("   1234.6       9876     5.50 ") && Contains("\n  waiting: HTTP 503: busy\n") &&
-                               Contains("\n  refused last: a 0.5 at 7 ms: HTTP 400: out of order\n"));
+  CHECK_THAT(found.output, Contains("\nsite         raw    waiting") && Contains("     1234.6  9876      5.50  ") &&
+                               Contains("\nsite is waiting: HTTP 503: busy\n") &&
+                               Contains("\nsite refused last: a 0.5 at 7 ms: HTTP 400: out of order\n"));
   const auto read = read_sink_status(f.store->database(), wall_ns);
   REQUIRE(read.size() == 1);
   CHECK(read[0].lag_s == 60);
