@@ -166,11 +166,11 @@ class Monitor {
     reported_ = producer_.failure();
     const bool recovered = reported_ == ring::Failure::none;
     const auto news = recovered ? "records now" : producer_.why() + "; goes on meanwhile";
-    std::cerr << "ring-hostmon: " + news + '\n';
+    std::cerr << (settings_.progress && is_terminal_ ? "\r\033[K" : "") << "ring-hostmon: " + news + '\n';
   }
   void show_progress() const {
     const auto rtt_us = loopback_.rtt_us();
-    const auto line = fmt::format("{:4} s   pushed {}   lost {}   loopback rtt {} us   late {:.1f} us",
+    const auto line = fmt::format("{} s  pushed {}  lost {}  loopback rtt {} us  late {:.1f} us",
                                   schedule_.elapsed_ns() / second_ns, tally_.pushed(), tally_.lost(),
                                   rtt_us ? fmt::format("{:.1f}", *rtt_us) : "-", schedule_.late_us());
     std::cerr << (is_terminal_ ? "\r" + line + "\033[K" : line + '\n');

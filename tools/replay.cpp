@@ -48,7 +48,10 @@ Exit status: 0 done, or stopped as asked; 1 the ring or the file cannot be used,
 
 volatile std::sig_atomic_t stop_asked = 0;
 
-void complain(const std::string& text) { std::cerr << "ring-replay: " + text + '\n'; }
+/// Takes away the line that tells how far it is.
+std::string clear_line() { return ::isatty(STDERR_FILENO) ? "\r\033[K" : ""; }
+
+void complain(const std::string& text) { std::cerr << clear_line() + "ring-replay: " + text + '\n'; }
 
 struct Settings {
   ringdown::RingOptions ring;
@@ -68,7 +71,7 @@ class Replay {
       run_recording(*recording_);
     else
       run_profile();
-    if (is_terminal_) std::cerr << "\r\033[K";
+    std::cerr << clear_line();
     report();
   }
 
@@ -122,9 +125,10 @@ class Replay {
     feeder_.maintain();
     if (!is_terminal_) return;
     const auto& tally = feeder_.tally();
-    std::cerr << fmt::format("\r{:4.0f} s   pushed {}   lost {}   {:.0f} a second   late {:.1f} us at most\033[K",
-                             pacer_.elapsed_s(), tally.pushed, tally.lost(), per_second(tally),
-                             pacer_.lateness().max_us());
+    auto line = fmt::format("{:.0f} s  pushed {}  lost {}  {:.0f}/s", pacer_.elapsed_s(), tally.pushed, tally.lost(),
+                            per_second(tally));
+    if (const auto& late = pacer_.lateness(); late.total() > 0) line += fmt::format("  late {:.1f} us at most", late.max_us());
+    std::cerr << clear_line() + line;
   }
 
   double per_second(const Feeder::Tally& tally) const {
