@@ -1,53 +1,18 @@
 #!/bin/bash
-# watch_test.sh: ring-inspect --watch in a real terminal (tmux): what it shows, and what each key does. The screens are
-# kept in screens/, numbers and sparklines masked; UPDATE_SCREENS=1 writes them anew.
+# watch_test.sh: ring-inspect --watch in a real terminal: what it shows, and what each key does.
 #
 #   watch_test.sh BIN_DIR
-set -euo pipefail
+source "$(dirname "$0")/screen.sh"
 
-command -v tmux >/dev/null || { echo "skipped: no tmux" && exit 77; }
-bin=$(realpath "${1:?usage: watch_test.sh BIN_DIR}")
-screens=$(realpath "$(dirname "$0")/screens")
-folder=$(mktemp -d)
-ring=test-$$-watch
-failures=0
-export LC_ALL=C.UTF-8
-terminal() { tmux -L "$ring" -f /dev/null "$@"; }
-trap 'terminal kill-server 2>/dev/null || true; rm -rf "$folder" "/dev/shm/ringdown-$ring"' EXIT
-
-screen() { terminal capture-pane -p; }
-# shows TEXT [LINE]: waits until the screen, or this line of it, has it, a minute at most.
-shows() {
-  local tries
-  for ((tries = 0; tries < 1200; ++tries)); do
-    if [[ $(screen | sed -n "${2:-1,\$}p") == *"$1"* ]]; then return; fi
-    sleep 0.05
-  done
-  printf 'FAILED: never shown: %s\n' "$1"
-  screen
-  exit 1
-}
 # Numbers are N, whatever their width, and a series' age is AGE; a sparkline is blank; spaces in a row are one.
-masked() {
-  screen | sed -E "s/$ring/RING/g; s/[▁▂▃▄▅▆▇█]+/ /g; s/[0-9]{2}:[0-9]{2}:[0-9]{2}/TIME/g
+mask() {
+  sed -E "s/[▁▂▃▄▅▆▇█]+/ /g; s/[0-9]{2}:[0-9]{2}:[0-9]{2}/TIME/g
     s/[0-9]+(\.[0-9]+)?k?/N/g; s/ +/ /g; s/ N (s|min) N$/ AGE N/; s/ $//"
 }
-# is NAME: the screen is the one that is kept under this name.
-is() {
-  masked >"$folder/$1"
-  if [[ ${UPDATE_SCREENS:-} ]]; then cp "$folder/$1" "$screens/$1"; fi
-  if diff -u "$screens/$1" "$folder/$1"; then
-    echo "ok: $1"
-  else
-    echo "FAILED: $1"
-    failures=$((failures + 1))
-  fi
-}
-press() { terminal send-keys "$@"; }
 
 # A producer that lives until its input ends.
 mkfifo "$folder/samples"
-"$bin/ring-write" --ring "$ring" --lanes 4 <"$folder/samples" &
+ring-write --ring "$ring" --lanes 4 <"$folder/samples" &
 writer=$!
 exec 3>"$folder/samples"
 cat >&3 <<'SAMPLES'
@@ -57,10 +22,8 @@ rtt_ms{wan="att"} 31.5
 jobs_total 7
 SAMPLES
 
-# Without the producer's input, which would stay open in it.
-terminal new-session -d -x 120 -y 20 3>&- \
-  "for ((i = 0; i < 1200; ++i)); do [[ -e /dev/shm/ringdown-$ring ]] && break; sleep 0.05; done
-   $bin/ring-inspect $ring --watch --every 100ms; echo \"exit status \$?\"; cat"
+open 120 20 "for ((i = 0; i < 1200; ++i)); do [[ -e /dev/shm/ringdown-$ring ]] && break; sleep 0.05; done
+  ring-inspect $ring --watch --every 100ms"
 shows 'SERIES (3)'
 shows 'jobs_total'
 shows ' 31.5 '
