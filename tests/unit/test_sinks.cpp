@@ -355,7 +355,7 @@ TEST_CASE("status tells of each destination how far it is, why it waits, and wha
   CHECK(read[0].held == 1);
   CHECK_THAT(status({"--json"}).output, Contains("\"waiting\": 20") && Contains("\"held\": 1") && Contains("\"samples_per_s\": 1234.56"));
   f.store->database().execute("UPDATE remote_write SET written_ns = (unixepoch() - 200) * 1000000000");  // by one that has ended
-  CHECK_THAT(status().output, Contains("       0.0          0     5.50 "));
+  CHECK_THAT(status().output, Contains("        0.0    0      5.50 "));
   CHECK(support::run({RING_PERSISTER_PATH, "status", "--db", (f.folder / "no.db").string()}).status == 3);
 }
 
