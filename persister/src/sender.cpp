@@ -186,14 +186,15 @@ Sender::Answer Sender::post(const std::string& body) {
   set(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   set(handle, CURLOPT_POSTFIELDS, body.data());
   const auto code = ::curl_easy_perform(handle);
-  long connects = 0;
+  long connects = 0, tunnel = 0;  // new ones; what a proxy has answered to CONNECT
   ::curl_easy_getinfo(handle, CURLINFO_NUM_CONNECTS, &connects);
+  ::curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &tunnel);
   Answer out{.reconnected = expects_connection && connects > 0};
   curl_->connected = code == CURLE_OK;
   if (code != CURLE_OK) {
     out.text = settings_.url + ": " + as_line(curl_->error[0] ? curl_->error : ::curl_easy_strerror(code));
     if (!settings_.proxy.empty()) out.text += " (proxy " + shown_proxy(settings_.proxy) + ")";
-    out.text += advice(settings_, code, connects > 0);
+    if (tunnel == 0 || tunnel == 200) out.text += advice(settings_, code, connects > 0);
     return out;
   }
   ::curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &out.status);

@@ -121,8 +121,8 @@ void Sinks::write() {
   }
 }
 
-/// What is to become of its row; batches that have waited for lag_max are given up. (Rows of a tier are when their age is
-/// over as well, by Retention.)
+/// What is to become of its row; batches that have waited for lag_max are given up. Rows of a tier are by Retention, once
+/// their age is over as well.
 Sinks::Change Sinks::change_of(One& one) {
   if (one.thread) one.thread->take_news(one.news);
   Change out{.row = one.news.row, .skipped = one.skipped};
