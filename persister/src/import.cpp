@@ -216,6 +216,12 @@ int import_command(const ImportCommand& command) try {
 } catch (const ConfigError& e) {
   std::fprintf(stderr, "%s\n", e.what());
   return 2;
+} catch (const SqliteError& e) {
+  std::fprintf(stderr,
+               "%s; import into %s: what is in it by now stays. See to the disk (df, dmesg), then run the same import again, which "
+               "goes on where this one ended\n",
+               e.what(), command.database.c_str());
+  return 1;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "%s\n", e.what());
   return 1;

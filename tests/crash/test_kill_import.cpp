@@ -12,26 +12,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Everything that an import leaves, but for what tells when it was.
-std::vector<std::string> contents(const std::string& database) {
-  std::vector<std::string> out;
-  const auto add = [&](const std::string& sql, int columns) {
-    const auto rows = support::rows(database, sql, columns);
-    out.insert(out.end(), rows.begin(), rows.end());
-  };
-  add("SELECT name, labels, kind, raw_from_ns FROM series ORDER BY id", 4);
-  add("SELECT committed_ns, min_ns, max_ns, samples, hex(blob) FROM batches ORDER BY id", 5);
-  add("SELECT * FROM tier_1s ORDER BY bucket, series", 10);
-  for (const auto* tier : {"tier_1m", "tier_5m", "tier_1h"})
-    add(std::string("SELECT * FROM ") + tier + " ORDER BY bucket, series", 14);
-  add("SELECT job, done, replay, target, frontier, expired FROM progress ORDER BY job", 6);
-  add("SELECT lane, next_seq, stored, json_remove(ledger, '$.folded', '$.own_from_s', '$.own_to_s') FROM cursors "
-      "ORDER BY ring, lane",
-      4);
-  add("SELECT tier, bucket, series FROM dirty", 3);
-  return out;
-}
-
 bool has_schema(const std::string& database) {
   return ringdown::Database(database, ringdown::Database::Access::read_write_create).query_integer("PRAGMA user_version") ==
          ringdown::schema::version;
@@ -77,7 +57,7 @@ TEST_CASE("an import killed at any system call and run again gives what one that
   };
   begin_anew();
   const int whole = crash::live_until(command, 1'000'000'000);
-  const auto expected = contents(database);
+  const auto expected = support::imported_contents(database);
   REQUIRE(expected.size() > 1000);
   REQUIRE(support::query(database, "SELECT count(*) FROM batches") >= 2);
   {
@@ -102,7 +82,7 @@ TEST_CASE("an import killed at any system call and run again gives what one that
     const auto run = support::run(command);
     INFO(run.output);
     REQUIRE(run.status == 0);
-    const auto found = contents(database);
+    const auto found = support::imported_contents(database);
     const auto [differs, instead] = std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
     INFO("found " << (differs == found.end() ? "nothing" : *differs));
     INFO("expected " << (instead == expected.end() ? "nothing" : *instead));

@@ -96,4 +96,24 @@ inline std::vector<std::string> rows(const std::string& path, const std::string&
   return out;
 }
 
+/// Everything that an import leaves, but for what tells when it was.
+inline std::vector<std::string> imported_contents(const std::string& database) {
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& sql, int columns) {
+    const auto found = rows(database, sql, columns);
+    out.insert(out.end(), found.begin(), found.end());
+  };
+  add("SELECT name, labels, kind, raw_from_ns FROM series ORDER BY id", 4);
+  add("SELECT committed_ns, min_ns, max_ns, samples, hex(blob) FROM batches ORDER BY id", 5);
+  add("SELECT * FROM tier_1s ORDER BY bucket, series", 10);
+  for (const auto* tier : {"tier_1m", "tier_5m", "tier_1h"})
+    add(std::string("SELECT * FROM ") + tier + " ORDER BY bucket, series", 14);
+  add("SELECT job, done, replay, target, frontier, expired FROM progress ORDER BY job", 6);
+  add("SELECT lane, next_seq, stored, json_remove(ledger, '$.folded', '$.own_from_s', '$.own_to_s') FROM cursors "
+      "ORDER BY ring, lane",
+      4);
+  add("SELECT tier, bucket, series FROM dirty", 3);
+  return out;
+}
+
 }  // namespace support
