@@ -8,8 +8,8 @@ namespace inspect {
 namespace abi = ring::abi;
 namespace words = ring::words;
 
-LaneFollower::LaneFollower(const ring::LaneView& lane)
-    : lane_(lane), next_(ring::find_head(lane)), arena_epoch_(words::load(lane.header->arena_epoch)) {
+LaneFollower::LaneFollower(const ring::LaneView& lane, std::uint64_t next)
+    : lane_(lane), next_(next), arena_epoch_(words::load(lane.header->arena_epoch)) {
   read_definitions();
 }
 

@@ -16,7 +16,9 @@ namespace inspect {
 class LaneFollower {
  public:
   /// Goes on behind the newest record that is there now.
-  explicit LaneFollower(const ring::LaneView& lane);
+  explicit LaneFollower(const ring::LaneView& lane) : LaneFollower(lane, ring::find_head(lane)) {}
+  /// Goes on with record `next`, or the oldest behind it that is there.
+  LaneFollower(const ring::LaneView& lane, std::uint64_t next);
 
   /// Calls `visit(record)` for each new sample that has a definition, at most `records_max`, oldest first.
   template <class Visit>

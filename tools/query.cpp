@@ -18,10 +18,12 @@
 #include "no_match.hpp"
 #include "query_chart.hpp"
 #include "query_follow.hpp"
+#include "query_live.hpp"
 #include "query_output.hpp"
 #include "query_read.hpp"
 #include "query_step.hpp"
 #include "query_summary.hpp"
+#include "query_tail.hpp"
 #include "query_window.hpp"
 #include "query_time.hpp"
 #include "ring/error.hpp"
@@ -52,6 +54,7 @@ Examples:
   ring-query --db plant.db rtt_ms --last 24h --format plot    drawn in the terminal
   ring-query --db plant.db rtt_ms --last 24h --plot-file rtt.svg
   ring-query --db plant.db rtt_ms --last 1m --follow          and what is committed from now on
+  ring-query --db plant.db rtt_ms --last 1m --live            and what is in the ring still, not committed
   ring-query --db plant.db rtt_ms --step 1s --format json | jq -c '[.time_s, .mean]'
   ring-query --db plant.db rtt_ms --last 7d --step 1d --show 'avg,quantile(0.99),max'
   ring-query --db plant.db bytes_total --last 1d --step 1h --show rate --by wan
@@ -77,6 +80,9 @@ digit of a number. json is one object per line (JSON lines). plot draws each ser
 --step, with everything between the least and the greatest value of a column, so that no spike is lost. prometheus and
 openmetrics are samples, those of a name together. No rows are no output.
 --plot-file draws a chart for a report, .svg or .png, with a panel a unit.
+--live takes in what the database's rings hold and no commit has stored yet, as if it were stored; of tiers, rows of the
+buckets that are not made yet too. Nothing in a ring changes. Samples that come over five minutes late are in the tiers
+only once they are stored. With --follow: each sample once, a fifth of a second after its push.
 
 Exit status: 0 shown, also when there is no data in the range; 1 failed, a damaged batch was left out, or a
 selector matches no series; 2 wrong usage or selector.)";
@@ -89,7 +95,8 @@ struct Options {
   std::string format = "table";
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
   std::int64_t points = 1000;
-  bool summary = false, follow = false;
+  bool summary = false, follow = false, live = false;
+  std::vector<std::string> rings;
   std::string deadline = "60s";
   std::string show, plot_file;
   std::vector<std::string> by;
@@ -231,6 +238,22 @@ void begin_deadline(const Options& options) {
   ::setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
+/// The rows that the question asks for.
+void write_rows(const Options& options, Database& database, const ringdown::WindowOptions& windows, ringdown::Source* source,
+                Query& query, ringdown::Writer& writer) {
+  const bool with_tail = options.live && options.step != "raw";
+  if (!source)
+    ringdown::write_windows(database, windows, query, writer);
+  else if (is_by_name(options.format))
+    read_by_name(*source, query, writer);
+  else if (options.summary)
+    ringdown::write_summaries(database, options.step, query, writer, with_tail);
+  else if (with_tail)
+    ringdown::write_with_tail(database, options.step, query, writer);
+  else
+    source->read(query, writer);
+}
+
 int run(Options options) {
   const std::vector<Selector> selectors(options.selectors.begin(), options.selectors.end());
   Query query;
@@ -240,6 +263,8 @@ int run(Options options) {
   check_file(options.database);
   Database database(options.database, Database::Access::read_only);
   check_database(database);
+  std::optional<ringdown::Live> live;
+  if (options.live) live.emplace(database, options.rings).stand_in();
   ringdown::WindowOptions windows;
   const bool is_windows = !options.show.empty();
   if (is_windows) {
@@ -250,7 +275,7 @@ int run(Options options) {
   }
   std::unique_ptr<ringdown::Source> source;
   // First: what it finds has no later series.
-  const auto seen = options.follow ? ringdown::newest_batch(database) : std::numeric_limits<std::int64_t>::max();
+  const auto seen = options.follow && !live ? ringdown::newest_batch(database) : std::numeric_limits<std::int64_t>::max();
   if (!is_windows) source = ringdown::make_source(database, options.step, seen);
   const auto select_of_all = [&](bool tell) {
     query.series.clear();
@@ -265,14 +290,7 @@ int run(Options options) {
   const auto writer = options.plot_file.empty() ? ringdown::make_writer(options.format, columns)
                                                 : ringdown::make_chart_writer(options.plot_file, columns);
   try {
-    if (is_windows)
-      ringdown::write_windows(database, windows, query, *writer);
-    else if (is_by_name(options.format))
-      read_by_name(*source, query, *writer);
-    else if (options.summary)
-      ringdown::write_summaries(database, options.step, query, *writer);
-    else
-      source->read(query, *writer);
+    write_rows(options, database, windows, source.get(), query, *writer);
   } catch (const ringdown::SqliteError& e) {
     complain(e.what());
     query.failed = true;
@@ -280,7 +298,13 @@ int run(Options options) {
   writer->finish();
   if (options.follow) {
     query.range.to_ns = Range{}.to_ns;
-    ringdown::follow(database, query, *writer, seen, [&] { select_of_all(false); }, stop_asked);
+    if (live) live->stand_aside();
+    const auto wants = [&](const ring::Definition& series) {
+      return selectors.empty() ||
+             std::any_of(selectors.begin(), selectors.end(), [&](const auto& selector) { return selector.matches(series); });
+    };
+    ringdown::follow(database, query, *writer,
+                     {live ? live->stood_for() : seen, [&] { select_of_all(false); }, wants, live ? &*live : nullptr}, stop_asked);
     return query.failed ? 1 : 0;
   }
   if (query.more) complain(fmt::format("stopped after {} rows, there are more; raise --limit", query.rows));
@@ -326,6 +350,10 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "csv", "json", "plot", "prometheus", "openmetrics"}));
   app.add_option("--plot-file", options.plot_file, "Draw a chart in this file instead: .svg or .png")->type_name("FILE");
   app.add_flag("--follow", options.follow, "Go on with what is committed, until SIGINT or SIGTERM");
+  auto* live = app.add_flag("--live", options.live, "Also what the rings hold and the database does not have yet");
+  app.add_option("--ring", options.rings, "With --live: only this ring, known to the database or not (repeatable)")
+      ->type_name("NAME")
+      ->needs(live);
   app.add_option("--deadline", options.deadline, "Give up after this long")->type_name("DURATION")->capture_default_str();
   app.add_option("--limit", options.limit, "Stop after the first N rows (default: none)")
       ->type_name("N")

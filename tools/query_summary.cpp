@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "query_tail.hpp"
 #include "query_time.hpp"
 #include "tier_table.hpp"
 
@@ -52,32 +53,40 @@ class OfSamples : public Writer {
   std::map<std::uint32_t, Distances> distances;
 };
 
-std::map<std::uint32_t, Summary> of_tier(Database& database, const std::string& name, Query& query) {
+std::map<std::uint32_t, Summary> of_tier(Database& database, const std::string& step, Query& query, bool with_tail) {
   std::map<std::uint32_t, Summary> out;
   struct Apart {
-    std::int64_t last_s = 0;  // bucket that has samples
+    std::int64_t last_ns = 0;  // bucket that has samples
     Distances buckets;
   };
   std::map<std::uint32_t, Apart> apart;
-  TierTable tier(database, name);
+  TierTable tier(database, "tier_" + step);
   const auto width_s = tier.width_s();
+  const auto add = [&](const Series& series, std::int64_t bucket_ns, const Rollup& row) {
+    auto& whole = out[series.id];
+    if (whole.to_ns == 0) whole.from_ns = bucket_ns;
+    whole.to_ns = bucket_ns + tier.width_ns();
+    append(series.definition.kind, whole.row, row);
+    if (row.count == 0) return;  // a state that held through
+    auto& [last_ns, buckets] = apart[series.id];
+    if (last_ns != 0) buckets.add((bucket_ns - last_ns) / tier.width_ns());
+    last_ns = bucket_ns;
+  };
+  const Tail tail(database, step, query.range, with_tail);
+  query.range = tail.made();
   auto from_s = bucket_start(whole_seconds(query.range.from_ns), width_s);
   const auto to_s = whole_seconds(query.range.to_ns - 1) + 1;
   while (const auto bucket_s = tier.next_bucket(from_s, to_s)) {
     for (const auto& series : query.series) {
       const auto row = tier.find(*bucket_s, series.id);
       if (!row) continue;
-      auto& whole = out[series.id];
-      if (whole.to_ns == 0) whole.from_ns = seconds_in_ns(*bucket_s);
-      whole.to_ns = seconds_in_ns(*bucket_s + width_s);
-      append(series.definition.kind, whole.row, *row);
-      if (row->count == 0) continue;  // a state that held through
-      auto& [last_s, buckets] = apart[series.id];
-      if (last_s != 0) buckets.add((*bucket_s - last_s) / width_s);
-      last_s = *bucket_s;
+      add(series, seconds_in_ns(*bucket_s), *row);
     }
     from_s = *bucket_s + 1;
   }
+  tail.for_each(query, [&](const Series& series, ring::Kind, const Window& window, const Rollup& row, double) {
+    add(series, window.begin_ns, row);
+  });
   for (const auto& [id, known] : apart) {
     const auto gaps = known.buckets.gaps();
     out[id].gaps = {gaps.count, seconds_in_ns(gaps.longest * width_s), seconds_in_ns(gaps.all * width_s)};
@@ -87,7 +96,7 @@ std::map<std::uint32_t, Summary> of_tier(Database& database, const std::string& 
 
 }  // namespace
 
-void write_summaries(Database& database, const std::string& step, Query& query, Writer& writer) {
+void write_summaries(Database& database, const std::string& step, Query& query, Writer& writer, bool with_tail) {
   std::map<std::uint32_t, Summary> all;
   if (step == "raw") {
     OfSamples samples;
@@ -97,7 +106,10 @@ void write_summaries(Database& database, const std::string& step, Query& query, 
     query.rows = 0;
     all = samples.take();
   } else {
-    all = of_tier(database, "tier_" + step, query);
+    const auto limit = std::exchange(query.limit, std::numeric_limits<std::int64_t>::max());
+    all = of_tier(database, step, query, with_tail);
+    query.limit = limit;
+    query.rows = 0;
   }
   for (auto& [id, summary] : all) {
     const auto series = std::lower_bound(query.series.begin(), query.series.end(), id,

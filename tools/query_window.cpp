@@ -62,8 +62,8 @@ std::optional<Range> held(Database& database) {
 /// The rows that the series of a query have in the window that is being put together.
 class Windows {
  public:
-  Windows(Database& database, const WindowOptions& options, Query& query, Writer& writer)
-      : database_(database), rules_(database), options_(options), query_(query), writer_(writer), windows_(query.series.size()),
+  Windows(Database& database, std::int64_t step_ns, const std::vector<std::string>& by, Query& query, const OnWindow& on_window)
+      : database_(database), rules_(database), step_ns_(step_ns), query_(query), on_window_(on_window), windows_(query.series.size()),
         before_(query.series.size()), open_(query.series.size()) {
     const Snapshot snapshot(database);
     for (const auto* const name : tiers) {
@@ -72,19 +72,19 @@ class Windows {
       levels_.push_back({std::move(table), seconds_in_ns(end_s)});
     }
     query_.held = held(database);
-    make_groups();
+    make_groups(by);
   }
 
-  void write() {
+  void run() {
     if (!query_.held || query_.series.empty()) return;
-    auto window = window_at(std::max(query_.range.from_ns, query_.held->from_ns), options_.step_ns);
+    auto window = window_at(std::max(query_.range.from_ns, query_.held->from_ns), step_ns_);
     const auto end_ns = std::min(query_.range.to_ns, query_.held->to_ns + 1);
     while (window.begin_ns < end_ns && !query_.more) {
       take(window);
       const bool any = emit(window);
       const auto next_ns = any ? window.end_ns : std::max(window.end_ns, known_from(window.end_ns));
       if (next_ns >= end_ns) break;
-      window = window_at(next_ns, options_.step_ns);
+      window = window_at(next_ns, step_ns_);
     }
   }
 
@@ -95,18 +95,18 @@ class Windows {
     std::optional<Rollup> row = {};
   };
 
-  void make_groups() {
+  void make_groups(const std::vector<std::string>& by) {
     std::map<std::tuple<std::string, ring::Kind, std::vector<std::string>>, std::size_t> known;
     for (const auto& series : query_.series) {
       const auto kind = rules_.of(series.id).aggregation;
-      if (options_.by.empty()) {
+      if (by.empty()) {
         group_of_.push_back(groups_.size());
         groups_.push_back({series, kind});
         continue;
       }
       SeriesRow group{static_cast<std::uint32_t>(groups_.size()), series.definition};
       std::erase_if(group.definition.labels, [&](const auto& label) {
-        return std::find(options_.by.begin(), options_.by.end(), label.first) == options_.by.end();
+        return std::find(by.begin(), by.end(), label.first) == by.end();
       });
       std::vector<std::string> values;
       for (const auto& [key, value] : group.definition.labels) values.insert(values.end(), {key, value});
@@ -227,7 +227,6 @@ class Windows {
       windows_[i].reset();
     }
     const bool is_first = window.begin_ns <= query_.held->from_ns;  // then what is known begins within it
-    std::vector<std::optional<double>> values;
     bool any = false;
     for (auto& group : groups_) {
       if (!group.row) continue;
@@ -235,9 +234,7 @@ class Windows {
       if (!query_.admit()) break;
       const auto begin_ns = is_first ? std::max(window.begin_ns, group.row->first_ns) : window.begin_ns;
       const auto seconds = static_cast<double>(std::min(window.end_ns, query_.held->to_ns + 1) - begin_ns) / 1e9;
-      values.clear();
-      for (const auto& function : options_.functions) values.push_back(function.of(group.kind, group.series, *group.row, seconds));
-      writer_.values(group.series, window.begin_ns, values);
+      on_window_(group.series, group.kind, window, *group.row, seconds);
       group.row.reset();
     }
     return any;
@@ -271,9 +268,9 @@ class Windows {
 
   Database& database_;
   SeriesRules rules_;
-  const WindowOptions& options_;
+  std::int64_t step_ns_;
   Query& query_;
-  Writer& writer_;
+  const OnWindow& on_window_;
   std::vector<Level> levels_;  // the widest first
   std::vector<Group> groups_;
   std::vector<std::size_t> group_of_;             // by index of the series, as all below
@@ -309,8 +306,19 @@ std::int64_t choose_window_ns(Database& database, const Range& range, std::int64
   return steps_s.back() * second_ns;
 }
 
+void for_each_window(Database& database, std::int64_t step_ns, const std::vector<std::string>& by, Query& query,
+                     const OnWindow& on_window) {
+  Windows(database, step_ns, by, query, on_window).run();
+}
+
 void write_windows(Database& database, const WindowOptions& options, Query& query, Writer& writer) {
-  Windows(database, options, query, writer).write();
+  std::vector<std::optional<double>> values;
+  for_each_window(database, options.step_ns, options.by, query,
+                  [&](const Series& series, ring::Kind kind, const Window& window, const Rollup& row, double seconds) {
+                    values.clear();
+                    for (const auto& function : options.functions) values.push_back(function.of(kind, series, row, seconds));
+                    writer.values(series, window.begin_ns, values);
+                  });
 }
 
 }  // namespace ringdown

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,14 @@ Window window_at(std::int64_t time_ns, std::int64_t step_ns);
 
 /// Of some that a person would choose, 1s to 1w, the least with at most `rows_max` windows in what the database has of the range.
 std::int64_t choose_window_ns(Database& database, const Range& range, std::int64_t rows_max);
+
+/// What the samples of a series, or of a group of them, come to in a window of `seconds`, as far as anything is known of it.
+using OnWindow =
+    std::function<void(const Series& series, ring::Kind kind, const Window& window, const Rollup& row, double seconds)>;
+
+/// Each window that overlaps the range and has samples, or a state that held on; whole windows. Throws SqliteError.
+void for_each_window(Database& database, std::int64_t step_ns, const std::vector<std::string>& by, Query& query,
+                     const OnWindow& on_window);
 
 /// Writes the functions of each window that overlaps the range and has samples, or a state that held on; whole windows.
 /// Throws SqliteError.

@@ -148,3 +148,15 @@ TEST_CASE("what a follower gives of a lane at work is whole, in order, and all b
   CHECK(whole);
   CHECK(from + seen + follower.missed() == follower.next());
 }
+
+TEST_CASE("a follower may begin with a record that is there already, stored or not", "[follower]") {
+  Lane lane(GENERATE(Mode::drop_newest, Mode::overwrite_oldest));
+  lane.push(20);
+  const auto tenth = lane.producer->sequence() - 10;  // the last ten are behind it
+  lane.reader.release(0, tenth + 5);
+  LaneFollower follower(lane.reader.lane(0), tenth + 1);
+  CHECK(poll(follower) == std::vector<double>{10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
+  CHECK(follower.missed() == 0);
+  lane.push(1);
+  CHECK(poll(follower) == std::vector<double>{20});
+}
