@@ -170,8 +170,9 @@ TEST_CASE("through reloads, kills and a receiver's moods every stored sample arr
   FakeReceiver receiver(seed);
   Fixture f;
   const auto destination = [&] {
-    return "[[remote_write]]\nname = \"site\"\nurl = \"" + receiver.url(random() % 2 ? "/a" : "/b") + "\"\ndeadline_ms = 200\nbatch_samples = " +
-           std::to_string(1 + random() % 300) + "\nrewind_s = " + std::to_string(random() % 2 * (1 + random() % 3)) + "\n";
+    return "[[remote_write]]\nname = \"site\"\nurl = \"" + receiver.url(random() % 2 ? "/a" : "/b") +
+           "\"\ndeadline_ms = 200\nbatch_samples = " + std::to_string(1 + random() % 300) +
+           "\nrewind_s = " + std::to_string(random() % 2 * (1 + random() % 3)) + "\n";
   };
   f.configure("");
   f.start();
