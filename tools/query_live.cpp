@@ -116,7 +116,8 @@ void Live::fill_series() {
     const auto& d = series_.at(id).definition;
     const auto labels = labels_json(d.labels), states = nlohmann::json(d.states).dump();
     insert.bind(1, std::int64_t{id}).bind(2, std::string_view(d.name)).bind(3, std::string_view(labels));
-    insert.bind(4, std::string_view(kind_name(d.kind))).bind(5, std::string_view(d.unit)).bind(6, std::string_view(states)).run();
+    insert.bind(4, std::string_view(kind_name(d.kind))).bind(5, std::string_view(d.unit));
+    insert.bind(6, std::string_view(states)).run();
   }
 }
 
@@ -126,7 +127,8 @@ void Live::fill_batches() {
   std::vector<Sample> samples;
   std::vector<std::byte> blob;
   auto earliest_ns = std::numeric_limits<std::int64_t>::max();
-  Statement insert(database_, "INSERT INTO temp.live_batches (id, committed_ns, min_ns, max_ns, samples, blob) VALUES (?, ?, ?, ?, ?, ?)");
+  Statement insert(database_, "INSERT INTO temp.live_batches (id, committed_ns, min_ns, max_ns, samples, blob) "
+                              "VALUES (?, ?, ?, ?, ?, ?)");
   auto committed_ns = std::max(realtime_ns(), database_.query_integer("SELECT max(committed_ns) FROM main.batches"));
   const auto put = [&] {
     if (samples.empty()) return;

@@ -115,7 +115,8 @@ Database::Database(const std::string& path, Access access) : path_(path) {
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
   handle_.reset(raw);
   if (const int error = raw ? sqlite3_system_errno(raw) : 0; code == SQLITE_CANTOPEN && error != 0)
-    throw SqliteError(code, "database " + path_ + ": open: " + std::strerror(error) + "; check its name and folder, and who may use them");
+    throw SqliteError(code, "database " + path_ + ": open: " + std::strerror(error) +
+                                "; check its name and folder, and who may use them");
   if (code != SQLITE_OK) fail(code, "open");
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, 2000);

@@ -29,7 +29,8 @@ run "echo 'backup_seconds 12' | ring-write --ring $ring"
 is write_quiet
 
 # Typed in, up to ^D.
-open 80 24 "stty echo; ring-write --ring $ring --verbose"
+open 80 24 "stty echo; echo typed:; ring-write --ring $ring --verbose"
+shows 'typed:'
 press 'backup_seconds 12' Enter 'backup_seconds' Enter
 shows 'line 2'
 press C-d

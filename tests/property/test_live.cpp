@@ -78,7 +78,8 @@ std::map<std::string, Lines> answers(Database& database) {
   for (const std::string step : {"1s", "1m", "5m", "1h"})
     out["tier " + step] = ask(database, [&](Query& query, Writer& rows) { write_with_tail(database, step, query, rows); });
   for (const std::string step : {"raw", "1m", "1h"})
-    out["summary of " + step] = ask(database, [&](Query& query, Writer& rows) { write_summaries(database, step, query, rows, true); });
+    out["summary of " + step] =
+        ask(database, [&](Query& query, Writer& rows) { write_summaries(database, step, query, rows, true); });
   return out;
 }
 
@@ -276,7 +277,8 @@ TEST_CASE("a query of what is in a ring that is not there says which are", "[liv
   plant.push_some();
   plant.commit(true);
   Database database(plant.path, Database::Access::read_only);
-  REQUIRE_THROWS_WITH(Live(database, {plant.ring + "x"}), Catch::Matchers::Contains("did you mean") && Catch::Matchers::Contains(plant.ring));
+  REQUIRE_THROWS_WITH(Live(database, {plant.ring + "x"}),
+                      Catch::Matchers::Contains("did you mean") && Catch::Matchers::Contains(plant.ring));
   ring::Segment::remove(plant.ring);
   REQUIRE_THROWS_WITH(Live(database, {}), Catch::Matchers::Contains("none of the database's rings is here (" + plant.ring + ")"));
 }
