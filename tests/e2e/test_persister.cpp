@@ -122,7 +122,7 @@ TEST_CASE("ring-inspect shows a live and a dead owner and what is lost", "[inspe
   CHECK_THAT(shown.output, Contains("\"alive\": false") && Contains("\"waiting\": 16") && Contains("\"non_finite\": 1"));
   CHECK(support::run(f.command({"--until-idle"})).status == 0);
   shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database});
-  CHECK_THAT(shown.output, Contains("2 samples of this ring stored, 1 lost\n") && Contains("    commits up to 20") &&
+  CHECK_THAT(shown.output, Contains("2 samples of this ring stored, 1 lost\n") && Contains("\n  commits up to 20") &&
                                Contains("survive a power cut") && Contains("non_finite") &&
                                Contains("raw: 0 samples sealed in 0 windows, 2 in batches"));
   shown = support::run({RING_INSPECT_PATH, f.ring, "--db", f.database, "--json"});
