@@ -42,10 +42,11 @@ wanctl_rtt_ms{wan="spectrum"} 20.5 1764000000000
 wanctl_rtt_ms{wan="spectrum"} 21.5 1764000000050
 wanctl_rtt_ms{wan="att"} 31.25 1764000061000
 SAMPLES
-run "ring-persister --ring $ring --db plant.db --own-metrics-s 0 --until-idle"
+printf '[tiers]\n1s = "forever"\n1m = "forever"\n5m = "forever"\n' >"$folder/keep.toml"  # rows of so long ago
+run "ring-persister --config keep.toml --ring $ring --db plant.db --own-metrics-s 0 --until-idle"
 is persister_until_idle
 [[ $(coloured_screen) == *$'\e['* ]] || failed "its log has no colours in a terminal"
-run "ring-persister --ring $ring --db plant.db --own-metrics-s 0 --until-idle 2>&1 | cat -v"  # ^[ would be what steers it
+run "ring-persister --config keep.toml --ring $ring --db plant.db --own-metrics-s 0 --until-idle 2>&1 | cat -v"  # ^[ would be what steers it
 is persister_piped
 run "ring-persister verify --db plant.db"
 is persister_verify
