@@ -197,7 +197,8 @@ class Windows {
       const auto end_s = std::min(from_ns, minutes.end_ns) / second_ns;
       if (from_ns % minutes.table.width_ns() != 0) continue;
       for (int k = 1; k <= rows_max && !before_[i]; ++k)
-        if (const auto row = minutes.table.find(end_s - k * minutes.table.width_s(), query_.series[i].id))
+        if (const auto row = minutes.table.find(end_s - k * minutes.table.width_s(), query_.series[i].id);
+            row && row->count > 0)  // not one that a state held through: it holds from its last sample on
           before_[i] = Point{row->last_ns, row->last};
     }
     RawReader::Selection selection{.from_ns = from_ns - lookback_ns};
