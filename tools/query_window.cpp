@@ -44,7 +44,7 @@ std::int64_t local_day(std::int64_t time_ns) {
 /// The rows of a tier, up to where it was made when this began.
 struct Level {
   TierTable table;
-  std::int64_t end_ns;
+  std::int64_t expired_ns, end_ns;  // rows before the first may be deleted; none is made from the last on
 };
 
 /// From the first to the last instant that anything is known of. Times that no clock has had are cut off.
@@ -68,8 +68,9 @@ class Windows {
     const Snapshot snapshot(database);
     for (const auto* const name : tiers) {
       TierTable table(database, name);
-      const auto end_s = bucket_start(read_progress(database, name).frontier_s, table.width_s());
-      levels_.push_back({std::move(table), seconds_in_ns(end_s)});
+      const auto progress = read_progress(database, name);
+      const auto end_s = bucket_start(progress.frontier_s, table.width_s());
+      levels_.push_back({std::move(table), seconds_in_ns(progress.expired_s), seconds_in_ns(end_s)});
     }
     query_.held = held(database);
     make_groups(by);
@@ -117,25 +118,33 @@ class Windows {
   }
 
   void take(const Window& window) {
-    auto cursor_ns = window.begin_ns;
     const Snapshot snapshot(database_);
-    for (auto& level : levels_) {
-      const auto width_ns = level.table.width_ns();
-      if (window.begin_ns % width_ns != 0 || window.end_ns % width_ns != 0) continue;
-      const auto end_ns = std::min(window.end_ns, level.end_ns);
-      if (end_ns <= cursor_ns) continue;
-      take_rows(level.table, cursor_ns / second_ns, end_ns / second_ns);
-      cursor_ns = end_ns;
-    }
-    if (cursor_ns < window.end_ns) take_samples(cursor_ns, window.end_ns);
+    take(0, window.begin_ns, window.end_ns);
   }
-  void take_rows(TierTable& tier, std::int64_t from_s, std::int64_t to_s) {
+  /// From rows of this level on, and narrower ones where it has none, and samples where these end.
+  void take(std::size_t number, std::int64_t from_ns, std::int64_t to_ns) {
+    if (from_ns >= to_ns) return;
+    if (number == levels_.size()) return take_samples(from_ns, to_ns);
+    auto& level = levels_[number];
+    const auto width_ns = level.table.width_ns(), end_ns = std::min(to_ns, level.end_ns);
+    if (from_ns % width_ns == 0 && to_ns % width_ns == 0 && from_ns < end_ns) {
+      const auto kept_ns = std::clamp(level.expired_ns, from_ns, end_ns);
+      if (!take_rows(level.table, from_ns / second_ns, kept_ns / second_ns)) take(number + 1, from_ns, kept_ns);
+      take_rows(level.table, kept_ns / second_ns, end_ns / second_ns);
+      from_ns = end_ns;
+    }
+    take(number + 1, from_ns, to_ns);
+  }
+  /// @return whether there were any
+  bool take_rows(TierTable& tier, std::int64_t from_s, std::int64_t to_s) {
+    bool has_any = false;
     while (from_s < to_s) {
       bool any = false;
       for (std::size_t i = 0; i < windows_.size(); ++i)
-        if (const auto row = tier.find(from_s, query_.series[i].id)) add(i, *row), any = true;
+        if (const auto row = tier.find(from_s, query_.series[i].id)) add(i, *row), any = has_any = true;
       from_s = any ? from_s + tier.width_s() : tier.next_bucket(from_s + 1, to_s).value_or(to_s);  // a gap may be long
     }
+    return has_any;
   }
   void add(std::size_t i, const Rollup& row) {
     if (windows_[i])
@@ -146,7 +155,8 @@ class Windows {
 
   /// Samples of [from_ns, to_ns), of which there is no row: minute by minute, as rows would be made of them.
   void take_samples(std::int64_t from_ns, std::int64_t to_ns) {
-    if (!reader_) begin_samples(from_ns);
+    const bool is_far_behind = !samples_.empty() && samples_.front().time_ns < from_ns - lookback_ns;
+    if (!reader_ || is_far_behind) begin_samples(from_ns);
     while (from_ns < to_ns && from_ns <= query_.held->to_ns) {
       const auto end_ns = std::min(to_ns, bucket_start(from_ns, minute_ns) + minute_ns);
       const bool any = take_piece(from_ns, end_ns);
@@ -196,11 +206,14 @@ class Windows {
       auto& minutes = levels_.back();
       const auto end_s = std::min(from_ns, minutes.end_ns) / second_ns;
       if (from_ns % minutes.table.width_ns() != 0) continue;
-      for (int k = 1; k <= rows_max && !before_[i]; ++k)
+      std::optional<Point> last;
+      for (int k = 1; k <= rows_max && !last; ++k)
         if (const auto row = minutes.table.find(end_s - k * minutes.table.width_s(), query_.series[i].id);
             row && row->count > 0)  // not one that a state held through: it holds from its last sample on
-          before_[i] = Point{row->last_ns, row->last};
+          last = Point{row->last_ns, row->last};
+      if (last && (!before_[i] || last->time_ns > before_[i]->time_ns)) before_[i] = last;
     }
+    samples_ = {};
     RawReader::Selection selection{.from_ns = from_ns - lookback_ns};
     if (!query_.every_series)
       for (const auto& series : query_.series) selection.series.push_back(series.id);
