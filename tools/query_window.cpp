@@ -81,11 +81,8 @@ class Windows {
     auto window = window_at(std::max(query_.range.from_ns, query_.held->from_ns), step_ns_);
     const auto end_ns = std::min(query_.range.to_ns, query_.held->to_ns + 1);
     while (window.begin_ns < end_ns && !query_.more) {
-      take(window);
-      const bool any = emit(window);
-      const auto next_ns = any ? window.end_ns : std::max(window.end_ns, known_from(window.end_ns));
-      if (next_ns >= end_ns) break;
-      window = window_at(next_ns, step_ns_);
+      gather(window, end_ns);
+      emit();
     }
   }
 
@@ -117,9 +114,16 @@ class Windows {
     }
   }
 
-  void take(const Window& window) {
+  /// Some windows from this one on, in one transaction: beginning one takes as long as a row. It is over before what was found
+  /// is told, which may wait for whoever reads it.
+  void gather(Window& window, std::int64_t end_ns) {
+    constexpr std::size_t rows_max = 4096, windows_max = 256;
     const Snapshot snapshot(database_);
-    take(0, window.begin_ns, window.end_ns);
+    for (auto left = std::clamp<std::size_t>(rows_max / groups_.size(), 1, windows_max); left > 0 && window.begin_ns < end_ns; --left) {
+      take(0, window.begin_ns, window.end_ns);
+      const bool any = group(window);
+      window = window_at(any ? window.end_ns : std::max(window.end_ns, known_from(window.end_ns)), step_ns_);
+    }
   }
   /// From rows of this level on, and narrower ones where it has none, and samples where these end.
   void take(std::size_t number, std::int64_t from_ns, std::int64_t to_ns) {
@@ -230,7 +234,7 @@ class Windows {
   }
 
   /// @return whether there was anything
-  bool emit(const Window& window) {
+  bool group(const Window& window) {
     for (std::size_t i = 0; i < windows_.size(); ++i) {
       if (!windows_[i]) continue;
       auto& group = groups_[group_of_[i]];
@@ -245,13 +249,19 @@ class Windows {
     for (auto& group : groups_) {
       if (!group.row) continue;
       any = true;
-      if (!query_.admit()) break;
       const auto begin_ns = is_first ? std::max(window.begin_ns, group.row->first_ns) : window.begin_ns;
       const auto seconds = static_cast<double>(std::min(window.end_ns, query_.held->to_ns + 1) - begin_ns) / 1e9;
-      on_window_(group.series, group.kind, window, *group.row, seconds);
+      gathered_.push_back({&group, window, std::move(*group.row), seconds});
       group.row.reset();
     }
     return any;
+  }
+  void emit() {
+    for (const auto& [group, window, row, seconds] : gathered_) {
+      if (!query_.admit()) break;
+      on_window_(group->series, group->kind, window, row, seconds);
+    }
+    gathered_.clear();
   }
 
   /// A time up to which nothing is known from `from_ns` on: gaps may be years.
@@ -289,6 +299,13 @@ class Windows {
   std::vector<Group> groups_;
   std::vector<std::size_t> group_of_;             // by index of the series, as all below
   std::vector<std::optional<Rollup>> windows_;    // what is put together
+  struct Gathered {
+    const Group* group;
+    Window window;
+    Rollup row;
+    double seconds;
+  };
+  std::vector<Gathered> gathered_;                // to be told
   std::vector<std::optional<Point>> before_;      // the last sample, of those taken one by one
   std::vector<std::optional<Accumulator>> open_;
   std::optional<RawReader> reader_;
