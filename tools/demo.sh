@@ -39,7 +39,8 @@ build() {
 start_persister() {
   mkdir -p ringdown-demo
   rm -f "$db" "$db-wal" "$db-shm" "/dev/shm/ringdown-$ring"
-  $bin/ring-persister --ring "$ring" --db "$db" &
+  # Without its own metrics, whose first row would come as the ten seconds end: the account is of what the host pushed.
+  $bin/ring-persister --ring "$ring" --db "$db" --own-metrics-s 0 &
   persister=$!
   for ((tenths = 0; tenths < 100; ++tenths)); do
     [[ ! -e /dev/shm/ringdown-$ring ]] || return 0
