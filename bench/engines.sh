@@ -3,7 +3,7 @@
 # Arguments are Google Benchmark's. Needs root, two CPUs, 1 GiB and some ten minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-packages=(victoria-metrics prometheus libcurl4-openssl-dev libsnappy-dev)
+packages=(victoria-metrics prometheus libcpp-httplib-dev libsnappy-dev)
 if ! dpkg --status "${packages[@]}" > /dev/null 2>&1; then
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
 fi

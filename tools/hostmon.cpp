@@ -225,6 +225,7 @@ void set_up_process() noexcept {
 int main(int argc, char** argv) {
   hostmon::Settings settings;
   CLI::App app{"Records this host into a ring: load, memory, network, disks, a loopback round trip."};
+  app.set_version_flag("--version", "ring-hostmon " RINGDOWN_VERSION, "Print the version and exit");
   hostmon::add_options(app, settings);
   try {
     app.parse(argc, argv);

@@ -117,6 +117,7 @@ int show(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Shows a ring: header, lanes, series and records. Reads only; needs nobody else to run."};
+  app.set_version_flag("--version", "ring-inspect " RINGDOWN_VERSION, "Print the version and exit");
   app.footer(examples);
   app.add_option("ring", options.ring, "The ring's name, or the path of a copy of its object (with a /)")->required()
       ->type_name("NAME");

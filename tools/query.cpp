@@ -320,6 +320,7 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Prints samples or rollups of a Ringdown database, oldest first. Reads only, also beside "
       "ring-persister."};
+  app.set_version_flag("--version", "ring-query " RINGDOWN_VERSION, "Print the version and exit");
   app.footer(examples);
   app.add_option("--db", options.database, "The database")->required()->type_name("FILE");
   app.add_option("selector", options.selectors, "Which series; all without one")->type_name("SELECTOR");

@@ -224,6 +224,7 @@ void set_up_process() noexcept {
 int main(int argc, char** argv) {
   Settings settings;
   CLI::App app{"Pushes samples of a made-up workload or of a CSV file into a ring."};
+  app.set_version_flag("--version", "ring-replay " RINGDOWN_VERSION, "Print the version and exit");
   add_options(app, settings);
   try {
     app.parse(argc, argv);

@@ -226,6 +226,7 @@ void set_up_process() noexcept {
 int main(int argc, char** argv) {
   Settings settings;
   CLI::App app{"Pushes samples in Prometheus' text format into a ring."};
+  app.set_version_flag("--version", "ring-write " RINGDOWN_VERSION, "Print the version and exit");
   add_options(app, settings);
   try {
     app.parse(argc, argv);

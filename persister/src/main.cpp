@@ -234,6 +234,7 @@ int main(int argc, char** argv) {
   ringdown::Settings settings;
   std::string config, checked, series;
   CLI::App app{"Drains shared-memory rings of metrics into one SQLite database."};
+  app.set_version_flag("--version", "ring-persister " RINGDOWN_VERSION, "Print the version and exit");
   app.footer(examples);
   app.add_option("--config", config, "A configuration, as in persister.toml; the environment and the other options override it")
       ->type_name("FILE")->envname(variable("config"));

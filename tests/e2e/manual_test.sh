@@ -81,6 +81,15 @@ programs() {
   same "commands of ring-persister"
   while read -r command; do options_of $page "$command" ring-persister "$command"; done <"$folder/commands"
 }
+versions() {
+  local tool version
+  version=$(sed -nE 's/^project\(ringdown VERSION ([0-9.]+).*/\1/p' "$source/CMakeLists.txt")
+  for tool in ring-inspect ring-query ring-hostmon ring-replay ring-write ring-persister; do
+    "$bin/$tool" --version
+    echo "$tool $version" >&3
+  done >"$folder/there" 3>"$folder/told"
+  same "versions that the programs say"
+}
 configuration() {
   sed -nE 's/^#?([a-z0-9_]+) = .*/\1/p' "$source/persister/packaging/persister.toml" >"$folder/there"
   tagged persister/man/persister.toml.5 | grep -oE '[a-z0-9_]+' >"$folder/told"
@@ -109,6 +118,7 @@ c_functions() {
 
 formats_without_a_warning
 programs
+versions
 configuration
 database
 extension
